@@ -1,0 +1,4 @@
+//! The guest adaptors as WASM, built by this package's build script.
+
+/// The parser as a component of the world `vpcflow:ecs/module`.
+pub const COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vpcflow.wasm"));

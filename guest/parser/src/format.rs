@@ -1,0 +1,161 @@
+//! A format: the fields of a record in column order, compiled once and read for every line.
+//!
+//! Where it comes from, in this order: the caller's own list, the header line that stood before
+//! the record, AWS's published orders. The last is a guess, and its [`Format::guessed`] asks each
+//! column to look like AWS's values of its field.
+
+use std::sync::LazyLock;
+
+use crate::error::FormatError;
+use crate::field::{Field, bare};
+use crate::value::{Kind, Shape};
+
+/// For every field the column that holds it, or [`NO_COLUMN`].
+pub(crate) type Slots = [u8; Field::ALL.len()];
+/// No format has this many columns.
+pub(crate) const NO_COLUMN: u8 = u8::MAX;
+/// More columns than AWS has fields, and few enough for [`Slots`].
+pub(crate) const MAX_COLUMNS: usize = 250;
+
+#[derive(Debug)]
+pub(crate) struct Format {
+    pub(crate) columns: Vec<Column>,
+    pub(crate) slots: Slots,
+    /// Whether nobody said that this is the format.
+    pub(crate) guessed: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Column {
+    /// AWS's name; where AWS has none that we know, the name as it was given.
+    pub(crate) name: Box<str>,
+    pub(crate) kind: Kind,
+    pub(crate) shape: Shape,
+}
+
+impl Format {
+    /// Compiles names in any spelling of [`Field::by_name`], separated by blanks or commas.
+    pub(crate) fn parse(names: &str) -> Result<Format, FormatError> {
+        Format::compile(names.split([' ', '\t', ',']).filter(|name| !name.is_empty()))
+    }
+
+    /// Reads a header line: every token is spelled like a field name, and at least one is AWS's.
+    pub(crate) fn from_header(line: &[u8]) -> Option<Format> {
+        // Spares data lines, nearly all of which begin with a digit, everything that follows.
+        if !matches!(line.first(), Some(b'a'..=b'z' | b'$' | b' ')) {
+            return None;
+        }
+        let names = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+        Format::compile(names).ok()
+    }
+
+    fn compile<'a>(names: impl Iterator<Item = &'a str>) -> Result<Format, FormatError> {
+        let mut format = Format { columns: Vec::new(), slots: [NO_COLUMN; Field::ALL.len()], guessed: false };
+        for name in names {
+            if !is_spelled_like_a_name(bare(name)) {
+                return Err(FormatError::BadName(name.into()));
+            }
+            if format.columns.len() == MAX_COLUMNS {
+                return Err(FormatError::TooManyColumns);
+            }
+            format.push(name)?;
+        }
+        match format.slots.iter().all(|&slot| slot == NO_COLUMN) {
+            true => Err(FormatError::NoKnownField),
+            false => Ok(format),
+        }
+    }
+
+    fn push(&mut self, name: &str) -> Result<(), FormatError> {
+        let column = match Field::by_name(name) {
+            Some(field) => {
+                let slot = &mut self.slots[field as usize];
+                if *slot != NO_COLUMN {
+                    return Err(FormatError::FieldTwice(field.info().name.into()));
+                }
+                *slot = self.columns.len() as u8;
+                let info = field.info();
+                Column { name: info.name.into(), kind: info.kind, shape: info.shape }
+            }
+            None => Column { name: bare(name).into(), kind: Kind::Text, shape: Shape::Any },
+        };
+        self.columns.push(column);
+        Ok(())
+    }
+
+    /// AWS's own order for a line of so many columns, the second of which is `second`.
+    pub(crate) fn published(columns: usize, second: Option<&[u8]>) -> Option<&'static Format> {
+        let format = PUBLISHED.iter().find(|format| format.columns.len() == columns)?;
+        (columns != TRANSIT_GATEWAY.len() || second == Some(b"TransitGateway")).then_some(format)
+    }
+
+    /// The names in column order: a header line that compiles to this format again.
+    pub(crate) fn header(&self) -> String {
+        self.columns.iter().map(|column| &*column.name).collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn is_spelled_like_a_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// Columns of the field table up to versions 2, 3, 4, 5, 7, 8, 9, 10 and 11. Up to 29 columns this is
+/// the order that Sekoia's and Elastic's documentation name; beyond, AWS's "all fields" order.
+const VPC_PREFIXES: [usize; 9] = [14, 21, 25, 29, 39, 40, 41, 42, 54];
+
+/// The default format of Transit Gateway flow logs.
+#[rustfmt::skip]
+const TRANSIT_GATEWAY: [Field; 36] = {
+    use Field::*;
+    [
+        Version, ResourceType, AccountId, TgwId, TgwAttachmentId, TgwSrcVpcAccountId, TgwDstVpcAccountId,
+        TgwSrcVpcId, TgwDstVpcId, TgwSrcSubnetId, TgwDstSubnetId, TgwSrcEni, TgwDstEni, TgwSrcAzId, TgwDstAzId,
+        TgwPairAttachmentId, Srcaddr, Dstaddr, Srcport, Dstport, Protocol, Packets, Bytes, Start, End, LogStatus,
+        Type, PacketsLostNoRoute, PacketsLostBlackhole, PacketsLostMtuExceeded, PacketsLostTtlExpired, TcpFlags,
+        Region, FlowDirection, PktSrcAwsService, PktDstAwsService,
+    ]
+};
+
+static PUBLISHED: LazyLock<Vec<Format>> = LazyLock::new(|| {
+    let orders = VPC_PREFIXES.iter().map(|&length| &Field::ALL[..length]).chain([&TRANSIT_GATEWAY[..]]);
+    let compile = |order: &[Field]| {
+        let names = order.iter().map(|field| field.info().name);
+        Format { guessed: true, ..Format::compile(names).expect("AWS's orders are formats") }
+    };
+    orders.map(compile).collect()
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_spellings_compile_to_one_header() {
+        let format = Format::parse("${version} account_id,accountId2 srcAddr").unwrap();
+        assert_eq!(format.header(), "version account-id accountId2 srcaddr");
+        assert_eq!(format.slots[Field::Srcaddr as usize], 3);
+    }
+
+    #[test]
+    fn bad_formats_say_why() {
+        let error = |names: &str| Format::parse(names).unwrap_err().to_string();
+        assert_eq!(error(""), "the format has no field that AWS names");
+        assert_eq!(error("foo bar"), "the format has no field that AWS names");
+        assert_eq!(error("version srcaddr version"), "the format has the field version twice");
+        assert_eq!(error("version 10.0.0.1"), "the format has 10.0.0.1, which is not a field name");
+        assert_eq!(error(&format!("version {}", "x ".repeat(250))), "the format has more than 250 columns");
+    }
+
+    #[test]
+    fn headers_are_told_from_records() {
+        let is_header = |line: &str| Format::from_header(line.as_bytes()).is_some();
+        assert!(is_header("version account-id interface-id"));
+        assert!(is_header("instance-id pkt-srcaddr some-new-field"));
+        assert!(is_header("account_id pkt_srcaddr"));
+        assert!(!is_header("instance-id 10.0.0.1"));
+        assert!(!is_header("i-01234567890123456 eni-1111aaaa2222bbbb3"));
+        assert!(!is_header("ingress - 10.0.133.8"));
+        assert!(!is_header("2 123456789010 eni-1235b8ca123456789"));
+    }
+}

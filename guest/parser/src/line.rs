@@ -1,0 +1,139 @@
+//! A text line to columns: one pass, eight bytes at a time.
+
+use memchr::memchr;
+
+/// A column's text as a range of the input, and its number once it has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Value {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) number: u64,
+}
+
+/// The extent of a line.
+pub(crate) struct Line {
+    /// Where its line feed stands, or the end of the input.
+    pub(crate) end: usize,
+    /// Whether it is ASCII without anything that JSON would have to escape.
+    pub(crate) plain: bool,
+}
+
+const LOW_BITS: u64 = 0x0101_0101_0101_0101;
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+
+/// Splits the line that begins at `start` on runs of blanks (space, tab, carriage return) into `columns`.
+#[inline]
+pub(crate) fn split(input: &[u8], start: usize, columns: &mut Vec<Value>) -> Line {
+    columns.clear();
+    let mut column_start = start;
+    let mut position = start;
+    let mut special = 0;
+    loop {
+        let word = word_at(input, position);
+        special |= (word & HIGH_BITS) | zero_bytes(word ^ (LOW_BITS * 0x22)) | zero_bytes(word ^ (LOW_BITS * 0x5c));
+        let mut blanks = bytes_up_to_space(word);
+        while blanks != 0 {
+            let shift = blanks.trailing_zeros() & !7;
+            let end = position + shift as usize / 8;
+            let byte = (word >> shift) as u8;
+            match byte {
+                b' ' | b'\n' | b'\t' | b'\r' => {
+                    if end > column_start {
+                        columns.push(Value { start: column_start, end, number: 0 });
+                    }
+                    column_start = end + 1;
+                    if byte == b'\n' {
+                        return Line { end, plain: special == 0 };
+                    }
+                    special |= u64::from(byte != b' ');
+                }
+                // Another control character: part of the column, for its field to judge.
+                _ => special |= 1,
+            }
+            blanks &= blanks - 1;
+        }
+        position += 8;
+    }
+}
+
+/// Where the line that begins at `start` ends: its line feed, or the end of the input.
+pub(crate) fn end(input: &[u8], start: usize) -> usize {
+    memchr(b'\n', &input[start..]).map_or(input.len(), |length| start + length)
+}
+
+/// The eight bytes at `position`; what lies beyond the end of the input reads as line feeds.
+#[inline(always)]
+fn word_at(input: &[u8], position: usize) -> u64 {
+    match input.get(position..).and_then(|rest| rest.first_chunk()) {
+        Some(bytes) => u64::from_le_bytes(*bytes),
+        None => last_word(&input[position..]),
+    }
+}
+
+#[cold]
+fn last_word(rest: &[u8]) -> u64 {
+    let mut bytes = [b'\n'; 8];
+    bytes[..rest.len()].copy_from_slice(rest);
+    u64::from_le_bytes(bytes)
+}
+
+/// The high bit of every byte that is at most 0x20. No carry crosses a byte: 0x7f + 0x5f < 0x100.
+#[inline(always)]
+fn bytes_up_to_space(word: u64) -> u64 {
+    !((word & !HIGH_BITS) + LOW_BITS * 0x5f) & !word & HIGH_BITS
+}
+
+/// Not zero exactly when a byte of `word` is; which one is not told.
+#[inline(always)]
+fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(LOW_BITS) & !word & HIGH_BITS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split_all(input: &str) -> Vec<(Vec<&str>, bool)> {
+        let mut lines = Vec::new();
+        let mut columns = Vec::new();
+        let mut start = 0;
+        while start < input.len() {
+            let line = split(input.as_bytes(), start, &mut columns);
+            assert_eq!(line.end, end(input.as_bytes(), start));
+            lines.push((columns.iter().map(|value| &input[value.start..value.end]).collect(), line.plain));
+            start = line.end + 1;
+        }
+        lines
+    }
+
+    #[test]
+    fn columns_at_every_alignment() {
+        for padding in 0..20 {
+            let first = "x".repeat(padding + 1);
+            let input = format!("{first} 10.0.0.1  - 7 \n\na b\r\nlast\tone");
+            let expected = vec![
+                (vec![&*first, "10.0.0.1", "-", "7"], true),
+                (vec![], true),
+                (vec!["a", "b"], false),
+                (vec!["last", "one"], false),
+            ];
+            let found = split_all(&input);
+            assert_eq!(found.iter().map(|(columns, _)| columns).collect::<Vec<_>>(), expected.iter().map(|(columns, _)| columns).collect::<Vec<_>>());
+            // A neighbour in the same word may cost a line its fast path, never give it one.
+            assert!(!found[2].1 && !found[3].1);
+        }
+    }
+
+    #[test]
+    fn what_json_escapes_is_never_plain() {
+        for special in (0..0x20u8).filter(|&byte| byte != b'\n').chain([b'"', b'\\', 0x80, 0xff]) {
+            for position in 0..16 {
+                let mut input = [b'a'; 17];
+                input[position] = special;
+                assert!(!split(&input, 0, &mut Vec::new()).plain, "{special:#x} at {position}");
+            }
+        }
+        let plain: Vec<u8> = (0x20..0x7f).filter(|byte| !matches!(byte, b'"' | b'\\')).collect();
+        assert!(split(&plain, 0, &mut Vec::new()).plain);
+    }
+}

@@ -1,0 +1,46 @@
+//! The command line.
+
+mod transform;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Turns AWS flow log records into ECS events, through a sandboxed WASM component.
+///
+/// Every input line becomes an event, a reject with its place and reason, or a counted skip.
+#[derive(Parser)]
+#[command(version, max_term_width = 100, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Transform(transform::Arguments),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vpcflow transform flow.log.gz > events.ndjson
+  tail -f flow.log | vpcflow transform
+  vpcflow transform --help
+
+Exit status: 0 on success, 1 if --strict was asked for and a record was rejected, 2 on an error.";
+
+/// A reject was found, and `--strict` asked for.
+const REJECTED: u8 = 1;
+/// Something could not be done: bad usage, unreadable input, unwritable output.
+const FAILED: u8 = 2;
+
+/// Runs the command that the process was started as.
+pub fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Transform(arguments) => arguments.run(),
+    }
+    .unwrap_or_else(|error| {
+        eprintln!("vpcflow: {error:#}");
+        ExitCode::from(FAILED)
+    })
+}

@@ -1,0 +1,116 @@
+//! Transforms whatever comes: where a call fails, its lines are tried one by one, and only the
+//! guilty ones are rejected.
+
+use std::sync::Arc;
+
+use super::instance::{Failure, Instance};
+use super::{Batch, Counts, Engine, EngineError, Options, Reason, Reject};
+
+/// What came of some lines.
+#[derive(Debug)]
+pub struct Transformed {
+    /// Events, rejects and counts.
+    pub batch: Batch,
+    /// The header line in force after them.
+    pub header: Option<String>,
+}
+
+/// One thread's access to a module.
+pub struct Session {
+    engine: Arc<Engine>,
+    options: Options,
+    instance: Option<Instance>,
+}
+
+impl Session {
+    /// Opens the module, so that bad options are refused before a line is read.
+    pub fn open(engine: Arc<Engine>, options: Options) -> Result<Session, EngineError> {
+        let instance = Some(Instance::open(&engine, &options)?);
+        Ok(Session { engine, options, instance })
+    }
+
+    /// Transforms whole lines, before which `header` was the last header line. An error means that
+    /// the module cannot even be opened again; bad lines are rejects.
+    pub fn transform(&mut self, header: Option<&str>, lines: &[u8]) -> Result<Transformed, EngineError> {
+        match self.call(header, lines)? {
+            Ok(transformed) => Ok(transformed),
+            Err(_) => self.one_by_one(header, lines),
+        }
+    }
+
+    fn one_by_one(&mut self, header: Option<&str>, lines: &[u8]) -> Result<Transformed, EngineError> {
+        let counts = Counts { lines: 0, events: 0, rejects: 0, skips: 0 };
+        let batch = Batch { events: Vec::new(), rejects: Vec::new(), counts };
+        let mut whole = Transformed { batch, header: header.map(str::to_owned) };
+        let mut offset = 0;
+        for line in lines.split_inclusive(|&byte| byte == b'\n') {
+            let header = whole.header.take();
+            match self.call(header.as_deref(), line)? {
+                Ok(part) => {
+                    whole.header = part.header;
+                    append(&mut whole.batch, part.batch, offset);
+                }
+                Err(failure) => {
+                    whole.header = header;
+                    whole.batch.rejects.push(guilty(&whole.batch.counts, offset, line, &failure));
+                    whole.batch.counts.lines += 1;
+                    whole.batch.counts.rejects += 1;
+                }
+            }
+            offset += line.len();
+        }
+        Ok(whole)
+    }
+
+    /// One call of the module. A failure drops the instance: nothing is known of its memory.
+    fn call(&mut self, header: Option<&str>, lines: &[u8]) -> Result<Result<Transformed, Failure>, EngineError> {
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => Instance::open(&self.engine, &self.options)?,
+        };
+        if header.is_none() && instance.header.is_some() {
+            // A header in force cannot be taken back.
+            instance.reopen(&self.options)?;
+        }
+        let outcome = set_header(&mut instance, header).and_then(|()| instance.transform(lines));
+        Ok(outcome.map(|batch| {
+            let header = instance.header.clone();
+            self.instance = Some(instance);
+            Transformed { batch, header }
+        }))
+    }
+}
+
+fn set_header(instance: &mut Instance, header: Option<&str>) -> Result<(), Failure> {
+    match header {
+        Some(header) if instance.header.as_deref() != Some(header) => instance.transform(header.as_bytes()).map(drop),
+        _ => Ok(()),
+    }
+}
+
+fn append(whole: &mut Batch, part: Batch, offset: usize) {
+    let lines_before = whole.counts.lines as u32;
+    whole.events.extend_from_slice(&part.events);
+    whole.rejects.extend(part.rejects.into_iter().map(|reject| Reject {
+        line: lines_before + reject.line,
+        offset: offset as u32 + reject.offset,
+        ..reject
+    }));
+    whole.counts.lines += part.counts.lines;
+    whole.counts.events += part.counts.events;
+    whole.counts.rejects += part.counts.rejects;
+    whole.counts.skips += part.counts.skips;
+}
+
+fn guilty(before: &Counts, offset: usize, line: &[u8], failure: &Failure) -> Reject {
+    Reject {
+        line: before.lines as u32,
+        offset: offset as u32,
+        length: line.strip_suffix(b"\n").unwrap_or(line).len() as u32,
+        reason: Reason::Other(failure.reason().into()),
+        column: None,
+        field: None,
+        found: failure.to_string(),
+        wanted: "a line that the module can transform".into(),
+    }
+}

@@ -1,0 +1,5 @@
+//! The command `vpcflow`.
+
+fn main() -> std::process::ExitCode {
+    vpcflow::main()
+}

@@ -1,0 +1,233 @@
+//! Receive → frame → transform → write, on several threads with one order.
+//!
+//! Every thread does all of it: it takes the next lines while it holds the input, transforms them,
+//! waits for its turn and writes them. So the output has the input's order, a slow output slows
+//! the input, and nothing is held but one batch a thread.
+//!
+//! A header line sets the columns for what follows it, so a batch depends on all before it. A thread
+//! assumes the header that is in force when it begins, and transforms again in its turn when
+//! the batches before it have changed that: mostly the second batch of a file, and no other.
+
+use std::io::{self, Read};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::{thread, vec};
+
+use crate::engine::{Engine, EngineError, Options, Session};
+use crate::framing::{Framer, Framing, Lines};
+use crate::sink::Sink;
+use crate::source::Source;
+
+/// Why a pump stopped before the end of its input.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PumpError {
+    /// The module cannot go on.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The output takes no more.
+    #[error("the output cannot be written: {0}")]
+    Output(io::Error),
+}
+
+/// How to pump.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What the module is opened with.
+    pub options: Options,
+    /// How many threads transform, at least one.
+    pub threads: usize,
+    /// What a batch holds, in bytes of input.
+    pub batch_bytes: usize,
+}
+
+impl Settings {
+    /// Large enough that a call costs nothing, small enough that a batch's events stay in the
+    /// second-level cache until they are written.
+    pub const DEFAULT_BATCH_BYTES: usize = 128 << 10;
+}
+
+/// Pumps all of `sources` through the module into `sink`, and gives the sink back. `bytes_read` is
+/// kept at the number of bytes read from the sources, before decompression.
+pub fn pump<S: Sink + 'static>(
+    engine: &Arc<Engine>,
+    settings: &Settings,
+    sources: Vec<Source>,
+    sink: S,
+    bytes_read: Arc<AtomicU64>,
+) -> Result<S, PumpError> {
+    let sessions = (0..settings.threads.max(1)).map(|_| Session::open(engine.clone(), settings.options.clone()));
+    let sessions = sessions.collect::<Result<Vec<_>, _>>()?;
+    let framing = Framing {
+        batch_bytes: settings.batch_bytes,
+        max_line_bytes: settings.options.max_line_bytes as usize,
+        fill: true,
+    };
+    let names = sources.iter().map(Source::name).collect();
+    let input = Input { sources: sources.into_iter().enumerate(), current: None, framing, bytes_read, sequence: 0 };
+    let output = Output { sink, turn: 0, position: Position::default(), is_stopped: false };
+    let pump = Arc::new(Pump { names, input: Mutex::new(input), output: Mutex::new(output), turned: Condvar::new() });
+
+    let (done, results) = mpsc::channel();
+    for session in sessions {
+        let (pump, done) = (pump.clone(), done.clone());
+        thread::spawn(move || {
+            let result = pump.work(session);
+            if result.is_err() {
+                pump.stop();
+            }
+            // Before the channel closes: the last thread to leave must not hold the pump.
+            drop(pump);
+            let _ = done.send(result);
+        });
+    }
+    drop(done);
+    // The first error ends the pump at once: another thread may be waiting for input that never comes.
+    for result in results {
+        result?;
+    }
+    let pump = Arc::into_inner(pump).expect("every thread has ended");
+    Ok(pump.output.into_inner().unwrap_or_else(PoisonError::into_inner).sink)
+}
+
+struct Pump<S> {
+    names: Vec<String>,
+    input: Mutex<Input>,
+    output: Mutex<Output<S>>,
+    turned: Condvar,
+}
+
+/// What is to be done, in the order of `sequence`.
+#[derive(Default)]
+struct Piece {
+    sequence: u64,
+    /// Index of the source.
+    source: usize,
+    lines: Lines,
+    /// The source ends here, for this reason.
+    failure: Option<io::Error>,
+}
+
+struct Input {
+    sources: std::iter::Enumerate<vec::IntoIter<Source>>,
+    current: Option<(usize, Framer<Box<dyn Read + Send>>)>,
+    framing: Framing,
+    bytes_read: Arc<AtomicU64>,
+    sequence: u64,
+}
+
+struct Output<S> {
+    sink: S,
+    /// The sequence number of the piece whose turn it is.
+    turn: u64,
+    position: Position,
+    is_stopped: bool,
+}
+
+/// How far the output has come in a source.
+#[derive(Clone, Default)]
+struct Position {
+    source: usize,
+    lines_before: u64,
+    header: Option<String>,
+}
+
+impl<S: Sink> Pump<S> {
+    fn work(&self, mut session: Session) -> Result<(), PumpError> {
+        let mut piece = Piece::default();
+        while lock(&self.input).next(&mut piece) {
+            let assumed = lock(&self.output).header(piece.source);
+            let mut transformed = session.transform(assumed.as_deref(), piece.lines.bytes())?;
+            let Some(mut output) = self.wait_for_turn(piece.sequence) else { return Ok(()) };
+            let header = output.header(piece.source);
+            if header != assumed {
+                transformed = session.transform(header.as_deref(), piece.lines.bytes())?;
+            }
+            output.write(&self.names[piece.source], &piece, &transformed.batch).map_err(PumpError::Output)?;
+            output.position.header = transformed.header;
+            output.turn += 1;
+            self.turned.notify_all();
+        }
+        Ok(())
+    }
+
+    fn wait_for_turn(&self, sequence: u64) -> Option<MutexGuard<'_, Output<S>>> {
+        let is_early = |output: &mut Output<S>| output.turn != sequence && !output.is_stopped;
+        let output = self.turned.wait_while(lock(&self.output), is_early).unwrap_or_else(PoisonError::into_inner);
+        (!output.is_stopped).then_some(output)
+    }
+
+    fn stop(&self) {
+        lock(&self.output).is_stopped = true;
+        self.turned.notify_all();
+    }
+}
+
+impl<S: Sink> Output<S> {
+    /// The header in force, as far as the output has come.
+    fn header(&self, source: usize) -> Option<String> {
+        self.position.header.clone().filter(|_| self.position.source == source)
+    }
+
+    fn write(&mut self, name: &str, piece: &Piece, batch: &crate::engine::Batch) -> io::Result<()> {
+        if self.position.source != piece.source {
+            self.position = Position { source: piece.source, ..Position::default() };
+        }
+        self.sink.write(name, self.position.lines_before, &piece.lines, batch)?;
+        self.position.lines_before += batch.counts.lines;
+        match &piece.failure {
+            Some(error) => self.sink.source_failed(name, error),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Input {
+    /// Takes the next piece; `false` at the end of the last source.
+    fn next(&mut self, piece: &mut Piece) -> bool {
+        piece.sequence = self.sequence;
+        piece.failure = None;
+        self.sequence += 1;
+        loop {
+            let Some((index, framer)) = &mut self.current else {
+                let Some((index, source)) = self.sources.next() else { return false };
+                piece.source = index;
+                match self.open(&source) {
+                    Ok(framer) => self.current = Some((index, framer)),
+                    Err(error) => return piece.fail(error),
+                }
+                continue;
+            };
+            piece.source = *index;
+            match framer.next(&mut piece.lines) {
+                Ok(true) => return true,
+                Ok(false) => self.current = None,
+                Err(error) => {
+                    let (offset, rest) = framer.rest();
+                    let place = format!("{error}, after byte {offset} of its lines and {rest} of an unfinished line");
+                    self.current = None;
+                    return piece.fail(io::Error::new(error.kind(), place));
+                }
+            }
+        }
+    }
+
+    fn open(&self, source: &Source) -> io::Result<Framer<Box<dyn Read + Send>>> {
+        // What has a size is a file, and never pauses.
+        let framing = Framing { fill: source.size().is_some(), ..self.framing };
+        Ok(Framer::new(source.open(self.bytes_read.clone())?, framing))
+    }
+}
+
+impl Piece {
+    fn fail(&mut self, error: io::Error) -> bool {
+        self.lines.clear();
+        self.failure = Some(error);
+        true
+    }
+}
+
+/// A thread that panicked has left nothing half done that the others could see.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

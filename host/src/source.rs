@@ -1,0 +1,174 @@
+//! Where lines come from: standard input, files, folders and globs, each plain, gzip or zstd.
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::bufread::MultiGzDecoder;
+use walkdir::WalkDir;
+
+/// One stream of lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Standard input.
+    Stdin,
+    /// A file.
+    File(PathBuf),
+}
+
+/// Why a source cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// A path that leads nowhere.
+    #[error("{path}: {error}")]
+    NotFound {
+        /// The path as it was given.
+        path: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A glob that is ill-formed.
+    #[error("{pattern}: {error}")]
+    BadGlob {
+        /// The pattern as it was given.
+        pattern: String,
+        /// What is wrong with it.
+        error: glob::PatternError,
+    },
+    /// A glob or a folder without a file.
+    #[error("{0}: no file there")]
+    Empty(String),
+}
+
+/// What a stream begins with.
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+const PARQUET_MAGIC: &[u8] = b"PAR1";
+
+impl Source {
+    /// The sources that `paths` name, in order; folders and globs in the order of their file names.
+    /// `-`, and no path at all, is standard input.
+    pub fn from_paths(paths: &[PathBuf]) -> Result<Vec<Source>, SourceError> {
+        if paths.is_empty() {
+            return Ok(vec![Source::Stdin]);
+        }
+        let mut sources = Vec::new();
+        for path in paths {
+            match path.metadata() {
+                _ if path.as_os_str() == "-" => sources.push(Source::Stdin),
+                Ok(metadata) if metadata.is_dir() => add_folder(path, &mut sources)?,
+                Ok(_) => sources.push(Source::File(path.clone())),
+                Err(error) => add_glob(path, error, &mut sources)?,
+            }
+        }
+        Ok(sources)
+    }
+
+    /// How messages call it.
+    pub fn name(&self) -> String {
+        match self {
+            Source::Stdin => "-".into(),
+            Source::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// How many bytes it holds, where that is known before it is read.
+    pub fn size(&self) -> Option<u64> {
+        match self {
+            Source::Stdin => None,
+            Source::File(path) => path.metadata().ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len()),
+        }
+    }
+
+    /// Opens it and decompresses what it holds, as its first bytes tell. `bytes_read` counts the
+    /// bytes before decompression.
+    pub fn open(&self, bytes_read: Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
+        let reader: Box<dyn Read + Send> = match self {
+            Source::Stdin => {
+                if io::stdin().is_terminal() {
+                    eprintln!("vpcflow: reading flow log lines from the terminal; end with Ctrl-D, see --help");
+                }
+                Box::new(io::stdin())
+            }
+            Source::File(path) => Box::new(File::open(path)?),
+        };
+        decompress(Counted { reader, bytes_read })
+    }
+}
+
+fn add_folder(folder: &Path, sources: &mut Vec<Source>) -> Result<(), SourceError> {
+    let before = sources.len();
+    for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(folder).display().to_string();
+            SourceError::NotFound { path, error: error.into() }
+        })?;
+        if entry.file_type().is_file() {
+            sources.push(Source::File(entry.into_path()));
+        }
+    }
+    if sources.len() == before { Err(SourceError::Empty(folder.display().to_string())) } else { Ok(()) }
+}
+
+fn add_glob(path: &Path, error: io::Error, sources: &mut Vec<Source>) -> Result<(), SourceError> {
+    let pattern = path.to_string_lossy().into_owned();
+    if !pattern.contains(['*', '?', '[']) {
+        return Err(SourceError::NotFound { path: pattern, error });
+    }
+    let before = sources.len();
+    let matches = glob::glob(&pattern).map_err(|error| SourceError::BadGlob { pattern: pattern.clone(), error })?;
+    for path in matches {
+        let path = path.map_err(|error| {
+            SourceError::NotFound { path: error.path().display().to_string(), error: error.into() }
+        })?;
+        if path.is_dir() {
+            add_folder(&path, sources)?;
+        } else {
+            sources.push(Source::File(path));
+        }
+    }
+    if sources.len() == before { Err(SourceError::Empty(pattern)) } else { Ok(()) }
+}
+
+fn decompress(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+    let magic = first_bytes(&mut reader)?;
+    let is_gzip = magic.starts_with(GZIP_MAGIC);
+    let is_zstd = magic.starts_with(ZSTD_MAGIC);
+    let is_parquet = magic.starts_with(PARQUET_MAGIC);
+    let whole = Cursor::new(magic).chain(reader);
+    if is_parquet {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "is Parquet, which this command cannot read"));
+    }
+    Ok(match () {
+        () if is_gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(64 << 10, whole))),
+        () if is_zstd => Box::new(zstd::stream::read::Decoder::new(whole)?),
+        () => Box::new(whole),
+    })
+}
+
+/// As many bytes as it takes to tell the magic numbers apart, but no more: more may not have come yet.
+fn first_bytes(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let is_open = |bytes: &[u8]| {
+        [GZIP_MAGIC, ZSTD_MAGIC, PARQUET_MAGIC].iter().any(|magic| bytes.len() < magic.len() && magic.starts_with(bytes))
+    };
+    while is_open(&bytes) && reader.by_ref().take(1).read_to_end(&mut bytes)? == 1 {}
+    Ok(bytes)
+}
+
+/// Counts what is read through it.
+struct Counted<R> {
+    reader: R,
+    bytes_read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.bytes_read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}

@@ -86,8 +86,8 @@ impl Engine {
 
     /// The same for the component in `path`.
     pub fn from_file(path: &Path, limits: Limits) -> Result<Arc<Engine>, EngineError> {
-        let component = std::fs::read(path)
-            .map_err(|error| EngineError::Unreadable { path: path.display().to_string(), error })?;
+        let component =
+            std::fs::read(path).map_err(|error| EngineError::Unreadable { path: path.display().to_string(), error })?;
         Engine::new(&component, limits)
     }
 

@@ -28,6 +28,9 @@ pub enum PumpError {
     /// The output takes no more.
     #[error("the output cannot be written: {0}")]
     Output(io::Error),
+    /// A thread panicked, which is a bug; what it had in hand is not in the output.
+    #[error("a thread panicked; the output is not complete")]
+    Panicked,
 }
 
 /// How to pump.
@@ -58,6 +61,7 @@ pub fn pump<S: Sink + 'static>(
 ) -> Result<S, PumpError> {
     let sessions = (0..settings.threads.max(1)).map(|_| Session::open(engine.clone(), settings.options.clone()));
     let sessions = sessions.collect::<Result<Vec<_>, _>>()?;
+    let threads = sessions.len();
     let framing = Framing {
         batch_bytes: settings.batch_bytes,
         max_line_bytes: settings.options.max_line_bytes as usize,
@@ -72,7 +76,9 @@ pub fn pump<S: Sink + 'static>(
     for session in sessions {
         let (pump, done) = (pump.clone(), done.clone());
         thread::spawn(move || {
+            let guard = StopOnPanic(&pump);
             let result = pump.work(session);
+            drop(guard);
             if result.is_err() {
                 pump.stop();
             }
@@ -83,8 +89,9 @@ pub fn pump<S: Sink + 'static>(
     }
     drop(done);
     // The first error ends the pump at once: another thread may be waiting for input that never comes.
-    for result in results {
-        result?;
+    let finished = results.iter().collect::<Result<Vec<()>, _>>()?.len();
+    if finished < threads {
+        return Err(PumpError::Panicked);
     }
     let pump = Arc::into_inner(pump).expect("every thread has ended");
     Ok(pump.output.into_inner().unwrap_or_else(PoisonError::into_inner).sink)
@@ -224,6 +231,17 @@ impl Piece {
         self.lines.clear();
         self.failure = Some(error);
         true
+    }
+}
+
+/// Lets no thread wait for the turn of one that has gone.
+struct StopOnPanic<'a, S: Sink>(&'a Pump<S>);
+
+impl<S: Sink> Drop for StopOnPanic<'_, S> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.stop();
+        }
     }
 }
 

@@ -109,7 +109,8 @@ impl<W: Write> NdjsonSink<W> {
             Rejects::Shown(0) => Ok(()),
             Rejects::Shown(left) => {
                 *left -= 1;
-                let advice = if *left == 0 { "\nvpcflow: more rejects are not shown; --rejects FILE keeps all" } else { "" };
+                let advice =
+                    if *left == 0 { "\nvpcflow: more rejects are not shown; --rejects FILE keeps all" } else { "" };
                 self.progress.suspend(|| eprintln!("vpcflow: {reject}{advice}"));
                 Ok(())
             }

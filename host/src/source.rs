@@ -79,7 +79,9 @@ impl Source {
     pub fn size(&self) -> Option<u64> {
         match self {
             Source::Stdin => None,
-            Source::File(path) => path.metadata().ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len()),
+            Source::File(path) => {
+                path.metadata().ok().filter(|metadata| metadata.is_file()).map(|metadata| metadata.len())
+            }
         }
     }
 
@@ -121,9 +123,8 @@ fn add_glob(path: &Path, error: io::Error, sources: &mut Vec<Source>) -> Result<
     let before = sources.len();
     let matches = glob::glob(&pattern).map_err(|error| SourceError::BadGlob { pattern: pattern.clone(), error })?;
     for path in matches {
-        let path = path.map_err(|error| {
-            SourceError::NotFound { path: error.path().display().to_string(), error: error.into() }
-        })?;
+        let path = path
+            .map_err(|error| SourceError::NotFound { path: error.path().display().to_string(), error: error.into() })?;
         if path.is_dir() {
             add_folder(&path, sources)?;
         } else {
@@ -153,7 +154,9 @@ fn decompress(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read
 fn first_bytes(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let is_open = |bytes: &[u8]| {
-        [GZIP_MAGIC, ZSTD_MAGIC, PARQUET_MAGIC].iter().any(|magic| bytes.len() < magic.len() && magic.starts_with(bytes))
+        [GZIP_MAGIC, ZSTD_MAGIC, PARQUET_MAGIC]
+            .iter()
+            .any(|magic| bytes.len() < magic.len() && magic.starts_with(bytes))
     };
     while is_open(&bytes) && reader.by_ref().take(1).read_to_end(&mut bytes)? == 1 {}
     Ok(bytes)

@@ -45,7 +45,10 @@ fn build_core(workspace: &Path, package: &str) -> PathBuf {
     // Panic messages hold paths: with these, the same source gives the same bytes everywhere.
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
     let remapped = [(Some(workspace.to_owned()), "/vpcflow"), (cargo_home, "/cargo")];
-    let flags = remapped.iter().filter_map(|(from, to)| Some(format!("--remap-path-prefix={}={to}", from.as_ref()?.display())));
+    let flags =
+        remapped.iter().filter_map(|(from, to)| Some(format!("--remap-path-prefix={}={to}", from.as_ref()?.display())));
+    // Every component runtime has 128-bit SIMD; here it makes short copies half as many moves.
+    let flags = flags.chain(["-Ctarget-feature=+simd128".to_owned()]);
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.collect::<Vec<_>>().join("\x1f"));
     run(&mut cargo).unwrap_or_else(|error| fail(format!("{package} does not build for {TARGET}: {error}")));
     target_dir.join(TARGET).join(PROFILE).join(package.replace('-', "_")).with_extension("wasm")

@@ -139,8 +139,8 @@ impl Field {
         let name = bare(name);
         let mut folded = [0; LONGEST_NAME];
         let length = fold(name, &mut folded)?;
-        let found = BY_FOLDED_NAME
-            .binary_search_by(|(candidate, length_, _)| candidate[..*length_].cmp(&folded[..length]));
+        let found =
+            BY_FOLDED_NAME.binary_search_by(|(candidate, length_, _)| candidate[..*length_].cmp(&folded[..length]));
         found.ok().map(|index| BY_FOLDED_NAME[index].2)
     }
 }
@@ -189,7 +189,11 @@ mod tests {
     fn every_spelling_of_every_name_is_found() {
         for field in Field::ALL {
             let name = field.info().name;
-            let camel: String = name.split('-').enumerate().map(|(i, word)| if i == 0 { word.into() } else { word[..1].to_uppercase() + &word[1..] }).collect();
+            let camel: String = name
+                .split('-')
+                .enumerate()
+                .map(|(i, word)| if i == 0 { word.into() } else { word[..1].to_uppercase() + &word[1..] })
+                .collect();
             for spelling in [name.to_owned(), name.replace('-', "_"), format!("${{{name}}}"), camel] {
                 assert_eq!(Field::by_name(&spelling), Some(field), "{spelling}");
             }

@@ -1,76 +1,115 @@
-//! JSON out: appends to a byte vector.
+//! JSON out, into memory that is large enough before the first byte is written.
 //!
-//! Every member is written with a comma behind it, and [`close`] turns the last one into a brace:
-//! no member has to know whether it is the first or the last.
+//! Every member is written with a comma behind it, and [`Writer::close`] turns the last one into a
+//! bracket: no member has to know whether it is the first or the last.
 
 use crate::record::Text;
 
-/// Appends text that is known when the program is built.
-#[inline(always)]
-pub(crate) fn literal<const N: usize>(out: &mut Vec<u8>, text: &[u8; N]) {
-    // Pieces that compile to a few moves; a longer one would be a call in WebAssembly.
-    let (pieces, rest) = text.as_chunks::<32>();
-    for piece in pieces {
-        out.extend_from_slice(piece);
-    }
-    out.extend_from_slice(rest);
+/// How far a text may be copied beyond its end, since whole pieces are faster than exact lengths.
+const PIECE: usize = 32;
+
+/// The longest that one byte becomes in a JSON string: `\u001f`.
+const LONGEST_ESCAPE: usize = 6;
+
+/// Writes one event.
+pub(crate) struct Writer<'a> {
+    buffer: &'a mut [u8],
+    length: usize,
 }
 
-/// Appends bytes that need no escape.
-#[inline(always)]
-pub(crate) fn plain(out: &mut Vec<u8>, text: Text<'_>) {
-    const PIECE: usize = 16;
-    // Copies whole pieces beyond the end of the text and takes the surplus back: for the few
-    // bytes of a column that is several times faster than a copy of the exact length.
-    if text.buffer.len() - text.end >= PIECE {
-        let length = out.len() + (text.end - text.start);
-        let mut start = text.start;
-        while start < text.end {
-            let piece: &[u8; PIECE] = text.buffer[start..].first_chunk().expect("a piece lies before the end");
-            out.extend_from_slice(piece);
-            start += PIECE;
+impl<'a> Writer<'a> {
+    /// A writer into `buffer`, which must be as long as [`Writer::room`] says.
+    pub(crate) fn new(buffer: &'a mut [u8]) -> Writer<'a> {
+        Writer { buffer, length: 0 }
+    }
+
+    /// Room for texts of `bytes` bytes in all, and `literal_bytes` of literals between them.
+    pub(crate) fn room(literal_bytes: usize, bytes: usize, plain: bool) -> usize {
+        literal_bytes + bytes * if plain { 1 } else { LONGEST_ESCAPE } + PIECE
+    }
+
+    /// How much has been written.
+    pub(crate) fn finish(self) -> usize {
+        self.length
+    }
+
+    /// Writes text that is known when the program is built.
+    #[inline(always)]
+    pub(crate) fn literal<const N: usize>(&mut self, text: &[u8; N]) {
+        // Pieces that compile to a few moves; a longer one would be a call in WebAssembly.
+        let (pieces, rest) = text.as_chunks::<32>();
+        let target = &mut self.buffer[self.length..][..N];
+        let (target_pieces, target_rest) = target.as_chunks_mut::<32>();
+        for (target, piece) in target_pieces.iter_mut().zip(pieces) {
+            *target = *piece;
         }
-        out.truncate(length);
-    } else {
-        out.extend_from_slice(text.bytes());
+        target_rest.copy_from_slice(rest);
+        self.length += N;
+    }
+
+    /// Writes the inside of a JSON string.
+    #[inline(always)]
+    pub(crate) fn string(&mut self, text: Text<'_>) {
+        if text.plain {
+            self.plain(text);
+        } else {
+            self.length = escape(text.bytes(), self.buffer, self.length);
+        }
+    }
+
+    #[inline(always)]
+    fn plain(&mut self, text: Text<'_>) {
+        // Nearly every text is one piece: a copy of constant length, of which the surplus is
+        // overwritten by what comes next. The exact length would be several times slower.
+        match text.tail.first_chunk::<PIECE>() {
+            Some(piece) if text.length <= PIECE => {
+                *self.buffer[self.length..].first_chunk_mut().expect("there is room") = *piece;
+            }
+            _ => self.buffer[self.length..][..text.length].copy_from_slice(text.bytes()),
+        }
+        self.length += text.length;
+    }
+
+    /// Writes bytes that need no escape.
+    #[inline(always)]
+    pub(crate) fn exact(&mut self, bytes: &[u8]) {
+        self.buffer[self.length..][..bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
+    }
+
+    /// Writes a word in lower case.
+    #[inline(always)]
+    pub(crate) fn lower_case(&mut self, word: Text<'_>) {
+        let start = self.length;
+        self.string(word);
+        self.buffer[start..self.length].make_ascii_lowercase();
+    }
+
+    /// Ends an object or array of at least one member: `bracket` takes the place of the last comma.
+    #[inline(always)]
+    pub(crate) fn close(&mut self, bracket: u8) {
+        self.buffer[self.length - 1] = bracket;
     }
 }
 
-/// Appends the inside of a JSON string.
-#[inline(always)]
-pub(crate) fn string(out: &mut Vec<u8>, text: Text<'_>) {
-    if text.plain { plain(out, text) } else { escaped(out, text.bytes()) }
-}
-
-/// Appends the inside of a JSON string, with the escapes that RFC 8259 requires. The text is UTF-8.
+/// Writes `text` with the escapes that RFC 8259 requires to `buffer` at `length`, and gives the new
+/// length. The text is UTF-8. Not a method, since a writer that has no address stays in registers.
 #[cold]
-fn escaped(out: &mut Vec<u8>, text: &[u8]) {
+fn escape(text: &[u8], buffer: &mut [u8], mut length: usize) -> usize {
     const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut write = |bytes: &[u8]| {
+        buffer[length..][..bytes.len()].copy_from_slice(bytes);
+        length += bytes.len();
+    };
     for &byte in text {
         match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0..0x20 => {
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-            }
-            _ => out.push(byte),
+            b'"' | b'\\' => write(&[b'\\', byte]),
+            b'\n' => write(b"\\n"),
+            b'\r' => write(b"\\r"),
+            b'\t' => write(b"\\t"),
+            0..0x20 => write(&[b'\\', b'u', b'0', b'0', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]),
+            _ => write(&[byte]),
         }
     }
-}
-
-/// Appends `,` behind a member.
-#[inline(always)]
-pub(crate) fn comma(out: &mut Vec<u8>) {
-    out.push(b',');
-}
-
-/// Ends an object, or with `]` an array, of at least one member.
-#[inline(always)]
-pub(crate) fn close(out: &mut Vec<u8>, bracket: u8) {
-    if let Some(last) = out.last_mut() {
-        *last = bracket;
-    }
+    length
 }

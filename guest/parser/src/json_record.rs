@@ -41,7 +41,9 @@ impl JsonRecord {
         let members: Members<'_> = serde_json::from_str(line).map_err(|error| bad_json(&error))?;
         for (key, value) in members.0 {
             match key {
-                Key::Message if value.get().starts_with('"') => return Ok(Object::Message(unquote(value.get())?.into_owned())),
+                Key::Message if value.get().starts_with('"') => {
+                    return Ok(Object::Message(unquote(value.get())?.into_owned()));
+                }
                 Key::Field(field) => self.push(field, value.get())?,
                 Key::Message | Key::Unknown => {}
             }
@@ -66,7 +68,7 @@ impl JsonRecord {
         let canonical = if kind.is_number() { without_fraction(&text) } else { Cow::Borrowed(&*text) };
         let number = match canonical.as_bytes() {
             b"" => 0,
-            value => kind.read(value).ok_or_else(|| illegal(field, &text))?,
+            value => kind.read(value, 0, value.len()).ok_or_else(|| illegal(field, &text))?,
         };
         let start = self.text.len();
         // A protocol keeps its own text: the published Sekoia sample shows it.
@@ -82,11 +84,13 @@ impl JsonRecord {
 fn without_fraction(text: &str) -> Cow<'_, str> {
     /// Up to here a double holds every integer.
     const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
-    if text.is_empty() || integer(text.as_bytes(), u64::MAX).is_some() {
+    if text.is_empty() || integer(text.as_bytes(), 0, text.len()).is_some() {
         return Cow::Borrowed(text);
     }
     match text.parse::<f64>() {
-        Ok(number) if number.fract() == 0.0 && (0.0..=LARGEST_EXACT).contains(&number) => Cow::Owned((number as u64).to_string()),
+        Ok(number) if number.fract() == 0.0 && (0.0..=LARGEST_EXACT).contains(&number) => {
+            Cow::Owned((number as u64).to_string())
+        }
         _ => Cow::Borrowed(text),
     }
 }
@@ -99,7 +103,9 @@ fn unquote(json: &str) -> Result<Cow<'_, str>, Box<Fault>> {
 }
 
 fn bad_json(error: &serde_json::Error) -> Box<Fault> {
-    Fault::new(Reason::BadJson, error.to_string(), "one JSON object on one line")
+    // There is one line only; its own number is the caller's to tell.
+    let found = error.to_string().replace(" at line 1 column ", " at byte ");
+    Fault::new(Reason::BadJson, found, "one JSON object on one line")
 }
 
 fn illegal(field: Field, found: &str) -> Box<Fault> {

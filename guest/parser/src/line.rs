@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 /// A column's text as a range of the input, and its number once it has been read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Value {
     pub(crate) start: usize,
     pub(crate) end: usize,
@@ -12,19 +12,23 @@ pub(crate) struct Value {
 
 /// The extent of a line.
 pub(crate) struct Line {
+    /// How many columns it has. The first of them are in the caller's slice, as many as fit.
+    pub(crate) columns: usize,
     /// Where its line feed stands, or the end of the input.
     pub(crate) end: usize,
     /// Whether it is ASCII without anything that JSON would have to escape.
     pub(crate) plain: bool,
 }
 
-const LOW_BITS: u64 = 0x0101_0101_0101_0101;
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+/// The lowest bit of every byte.
+pub(crate) const LOW_BITS: u64 = 0x0101_0101_0101_0101;
+/// The highest bit of every byte.
+pub(crate) const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
-/// Splits the line that begins at `start` on runs of blanks (space, tab, carriage return) into `columns`.
-#[inline]
-pub(crate) fn split(input: &[u8], start: usize, columns: &mut Vec<Value>) -> Line {
-    columns.clear();
+/// Splits the line that begins at `start` on runs of blanks (space, tab, carriage return) into `values`.
+#[inline(never)]
+pub(crate) fn split(input: &[u8], start: usize, values: &mut [Value]) -> Line {
+    let mut columns = 0;
     let mut column_start = start;
     let mut position = start;
     let mut special = 0;
@@ -36,19 +40,21 @@ pub(crate) fn split(input: &[u8], start: usize, columns: &mut Vec<Value>) -> Lin
             let shift = blanks.trailing_zeros() & !7;
             let end = position + shift as usize / 8;
             let byte = (word >> shift) as u8;
-            match byte {
-                b' ' | b'\n' | b'\t' | b'\r' => {
-                    if end > column_start {
-                        columns.push(Value { start: column_start, end, number: 0 });
-                    }
-                    column_start = end + 1;
-                    if byte == b'\n' {
-                        return Line { end, plain: special == 0 };
-                    }
-                    special |= u64::from(byte != b' ');
-                }
+            if !matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
                 // Another control character: part of the column, for its field to judge.
-                _ => special |= 1,
+                special |= 1;
+            } else {
+                if end > column_start {
+                    if let Some(value) = values.get_mut(columns) {
+                        *value = Value { start: column_start, end, number: 0 };
+                    }
+                    columns += 1;
+                }
+                column_start = end + 1;
+                if byte == b'\n' {
+                    return Line { columns, end, plain: special == 0 };
+                }
+                special |= u64::from(byte != b' ');
             }
             blanks &= blanks - 1;
         }
@@ -63,7 +69,7 @@ pub(crate) fn end(input: &[u8], start: usize) -> usize {
 
 /// The eight bytes at `position`; what lies beyond the end of the input reads as line feeds.
 #[inline(always)]
-fn word_at(input: &[u8], position: usize) -> u64 {
+pub(crate) fn word_at(input: &[u8], position: usize) -> u64 {
     match input.get(position..).and_then(|rest| rest.first_chunk()) {
         Some(bytes) => u64::from_le_bytes(*bytes),
         None => last_word(&input[position..]),
@@ -83,9 +89,9 @@ fn bytes_up_to_space(word: u64) -> u64 {
     !((word & !HIGH_BITS) + LOW_BITS * 0x5f) & !word & HIGH_BITS
 }
 
-/// Not zero exactly when a byte of `word` is; which one is not told.
+/// Not zero exactly when a byte of `word` is zero; its lowest bit that is set is that of the first one.
 #[inline(always)]
-fn zero_bytes(word: u64) -> u64 {
+pub(crate) fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(LOW_BITS) & !word & HIGH_BITS
 }
 
@@ -95,10 +101,11 @@ mod tests {
 
     fn split_all(input: &str) -> Vec<(Vec<&str>, bool)> {
         let mut lines = Vec::new();
-        let mut columns = Vec::new();
+        let mut values = [Value::default(); 10];
         let mut start = 0;
         while start < input.len() {
-            let line = split(input.as_bytes(), start, &mut columns);
+            let line = split(input.as_bytes(), start, &mut values);
+            let columns = &values[..line.columns];
             assert_eq!(line.end, end(input.as_bytes(), start));
             lines.push((columns.iter().map(|value| &input[value.start..value.end]).collect(), line.plain));
             start = line.end + 1;
@@ -118,7 +125,10 @@ mod tests {
                 (vec!["last", "one"], false),
             ];
             let found = split_all(&input);
-            assert_eq!(found.iter().map(|(columns, _)| columns).collect::<Vec<_>>(), expected.iter().map(|(columns, _)| columns).collect::<Vec<_>>());
+            assert_eq!(
+                found.iter().map(|(columns, _)| columns).collect::<Vec<_>>(),
+                expected.iter().map(|(columns, _)| columns).collect::<Vec<_>>()
+            );
             // A neighbour in the same word may cost a line its fast path, never give it one.
             assert!(!found[2].1 && !found[3].1);
         }
@@ -130,10 +140,10 @@ mod tests {
             for position in 0..16 {
                 let mut input = [b'a'; 17];
                 input[position] = special;
-                assert!(!split(&input, 0, &mut Vec::new()).plain, "{special:#x} at {position}");
+                assert!(!split(&input, 0, &mut []).plain, "{special:#x} at {position}");
             }
         }
         let plain: Vec<u8> = (0x20..0x7f).filter(|byte| !matches!(byte, b'"' | b'\\')).collect();
-        assert!(split(&plain, 0, &mut Vec::new()).plain);
+        assert!(split(&plain, 0, &mut []).plain);
     }
 }

@@ -11,23 +11,29 @@ pub(crate) struct Record<'a> {
     /// What the ranges of `values` refer to.
     pub(crate) text: &'a [u8],
     pub(crate) values: &'a [Value],
+    /// All values together are no longer than this.
+    pub(crate) value_bytes: usize,
     pub(crate) slots: &'a Slots,
     /// Whether no value needs an escape in JSON.
     pub(crate) plain: bool,
 }
 
-/// A range of a buffer, and whether it can stand in a JSON string as it is.
+/// A text with what lies behind it in its buffer, and whether it can stand in a JSON string as it is.
 #[derive(Clone, Copy)]
 pub(crate) struct Text<'a> {
-    pub(crate) buffer: &'a [u8],
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+    /// The buffer from the beginning of the text on.
+    pub(crate) tail: &'a [u8],
+    pub(crate) length: usize,
     pub(crate) plain: bool,
 }
 
 impl<'a> Text<'a> {
+    pub(crate) fn whole(text: &'a [u8], plain: bool) -> Text<'a> {
+        Text { tail: text, length: text.len(), plain }
+    }
+
     pub(crate) fn bytes(self) -> &'a [u8] {
-        &self.buffer[self.start..self.end]
+        &self.tail[..self.length]
     }
 }
 
@@ -36,7 +42,7 @@ impl<'a> Record<'a> {
     #[inline]
     pub(crate) fn text(&self, field: Field) -> Option<Text<'a>> {
         let value = self.value(field)?;
-        Some(Text { buffer: self.text, start: value.start, end: value.end, plain: self.plain })
+        Some(Text { tail: &self.text[value.start..], length: value.end - value.start, plain: self.plain })
     }
 
     /// The field's number, if the record has it: a time in Unix milliseconds.

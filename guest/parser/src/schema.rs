@@ -2,6 +2,7 @@
 
 mod sekoia;
 
+use crate::json::Writer;
 use crate::record::Record;
 use crate::time::Rfc3339;
 
@@ -26,11 +27,20 @@ impl Schema {
         }
     }
 
-    /// Appends the record's event and a line feed.
+    /// Appends the record's event and a line feed to `events`, by way of `scratch`.
     #[inline]
-    pub(crate) fn write(self, record: &Record<'_>, rfc3339: &mut Rfc3339, events: &mut Vec<u8>) {
-        match self {
-            Schema::Sekoia => sekoia::write(record, rfc3339, events),
+    pub(crate) fn write(self, record: &Record<'_>, rfc3339: &mut Rfc3339, scratch: &mut Vec<u8>, events: &mut Vec<u8>) {
+        let (literal_bytes, times_written) = match self {
+            Schema::Sekoia => (sekoia::LITERAL_BYTES, sekoia::TIMES_WRITTEN),
+        };
+        let bytes = record.message.length + times_written * record.value_bytes;
+        let room = Writer::room(literal_bytes, bytes, record.plain);
+        if scratch.len() < room {
+            scratch.resize(room, 0);
         }
+        let length = match self {
+            Schema::Sekoia => sekoia::write(record, rfc3339, scratch),
+        };
+        events.extend_from_slice(&scratch[..length]);
     }
 }

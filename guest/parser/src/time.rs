@@ -34,7 +34,8 @@ impl Rfc3339 {
 
     #[cold]
     fn change_day(&mut self, day: u64) {
-        let date = DateTime::from_timestamp_secs((day * SECS_PER_DAY) as i64).expect("a time is at most in the year 9999");
+        let date =
+            DateTime::from_timestamp_secs((day * SECS_PER_DAY) as i64).expect("a time is at most in the year 9999");
         let year = date.year() as u32;
         self.text[0..2].copy_from_slice(&two_digits(year / 100));
         self.text[2..4].copy_from_slice(&two_digits(year % 100));

@@ -2,7 +2,7 @@
 
 use crate::error::{Fault, OpenError, Reason, Reject};
 use crate::field::Field;
-use crate::format::{Column, Format};
+use crate::format::{Column, Format, MAX_COLUMNS};
 use crate::json_record::{JsonRecord, Object};
 use crate::line::{self, Value};
 use crate::record::{Record, Text};
@@ -78,9 +78,11 @@ pub struct Transformer {
 /// Memory that is used again for every record.
 #[derive(Debug)]
 struct Scratch {
-    values: Vec<Value>,
+    /// Room for one column more than any format has.
+    values: [Value; MAX_COLUMNS + 1],
     json: JsonRecord,
     rfc3339: Rfc3339,
+    event: Vec<u8>,
 }
 
 enum Outcome {
@@ -93,7 +95,12 @@ impl Transformer {
     /// Compiles the options.
     pub fn open(options: &Options) -> Result<Transformer, OpenError> {
         let given = options.format.as_deref().map(Format::parse).transpose().map_err(OpenError::BadFormat)?;
-        let scratch = Scratch { values: Vec::new(), json: JsonRecord::new(), rfc3339: Rfc3339::new() };
+        let scratch = Scratch {
+            values: [Value::default(); MAX_COLUMNS + 1],
+            json: JsonRecord::new(),
+            rfc3339: Rfc3339::new(),
+            event: Vec::new(),
+        };
         Ok(Transformer { schema: options.schema, max_line_bytes: options.max_line_bytes, given, header: None, scratch })
     }
 
@@ -110,7 +117,6 @@ impl Transformer {
         let mut start = 0;
         let mut line_number = 0;
         while start < input.len() {
-            let event_start = batch.events.len();
             let (end, outcome) = self.line(input, start, &mut batch.events);
             match outcome {
                 Ok(Outcome::Event) => batch.counts.events += 1,
@@ -120,7 +126,6 @@ impl Transformer {
                     batch.counts.skips += 1;
                 }
                 Err(fault) => {
-                    batch.events.truncate(event_start);
                     batch.rejects.push(Reject { line: line_number, offset: start, length: end - start, fault: *fault });
                     batch.counts.rejects += 1;
                 }
@@ -138,18 +143,27 @@ impl Transformer {
             let end = line::end(input, start);
             return (end, self.json_line(&input[start..end], events));
         }
-        let line::Line { end, plain } = line::split(input, start, &mut self.scratch.values);
+        let line::Line { columns, end, plain } = line::split(input, start, &mut self.scratch.values);
+        if columns > 0 && input[self.scratch.values[0].start] == b'{' {
+            return (end, self.json_line(&input[start..end], events));
+        }
         // A carriage return belongs to the line end, not to the record.
         let end_of_record = if !plain && input[start..end].ends_with(b"\r") { end - 1 } else { end };
-        let message = Text { buffer: input, start, end: end_of_record, plain };
-        (end, self.text_record(message, events))
+        let message = Text { tail: &input[start..], length: end_of_record - start, plain };
+        (end, self.text_record(message, input, columns, events))
     }
 
-    /// Writes the event of a text record that [`line::split`] has already split.
+    /// Writes the event of a text record of `input` that [`line::split`] has already split.
     #[inline(always)]
-    fn text_record(&mut self, message: Text<'_>, events: &mut Vec<u8>) -> Result<Outcome, Box<Fault>> {
-        let Scratch { values, rfc3339, .. } = &mut self.scratch;
-        if values.is_empty() {
+    fn text_record(
+        &mut self,
+        message: Text<'_>,
+        input: &[u8],
+        columns: usize,
+        events: &mut Vec<u8>,
+    ) -> Result<Outcome, Box<Fault>> {
+        let Scratch { values, rfc3339, event, .. } = &mut self.scratch;
+        if columns == 0 {
             return Ok(Outcome::Skip);
         }
         check_length(message.bytes(), self.max_line_bytes)?;
@@ -161,14 +175,25 @@ impl Transformer {
         }
         let format = match self.given.as_ref().or(self.header.as_ref()) {
             Some(format) => format,
-            None => guess(values, message.buffer)?,
+            None => guess(columns, &values[1], input)?,
         };
-        read_values(format, message.buffer, values)?;
-        let record = Record { message, text: message.buffer, values, slots: &format.slots, plain: message.plain };
+        if columns != format.columns.len() {
+            return Err(wrong_column_count(format, columns));
+        }
+        let values = &mut values[..columns];
+        read_values(format, input, values)?;
+        let record = Record {
+            message,
+            text: input,
+            values,
+            value_bytes: message.length,
+            slots: &format.slots,
+            plain: message.plain,
+        };
         if format.guessed {
             check_guess(&record)?;
         }
-        self.schema.write(&record, rfc3339, events);
+        self.schema.write(&record, rfc3339, event, events);
         Ok(Outcome::Event)
     }
 
@@ -186,22 +211,23 @@ impl Transformer {
             Object::Message(inner) if inner.starts_with('{') => self.json_record(&inner, events),
             Object::Message(inner) => self.text_in_json(&inner, events),
             Object::Record => {
-                let Scratch { json: JsonRecord { text, values, slots }, rfc3339, .. } = &mut self.scratch;
-                let message = Text { buffer: json.as_bytes(), start: 0, end: json.len(), plain: false };
-                let record = Record { message, text, values, slots, plain: false };
-                self.schema.write(&record, rfc3339, events);
+                let Scratch { json: JsonRecord { text, values, slots }, rfc3339, event, .. } = &mut self.scratch;
+                let message = Text::whole(json.as_bytes(), false);
+                let value_bytes = text.len();
+                let record = Record { message, text, values, value_bytes, slots, plain: false };
+                self.schema.write(&record, rfc3339, event, events);
                 Ok(Outcome::Event)
             }
         }
     }
 
     fn text_in_json(&mut self, inner: &str, events: &mut Vec<u8>) -> Result<Outcome, Box<Fault>> {
-        let line::Line { end, plain } = line::split(inner.as_bytes(), 0, &mut self.scratch.values);
+        let line::Line { columns, end, plain } = line::split(inner.as_bytes(), 0, &mut self.scratch.values);
         if !inner[end..].trim_ascii_end().is_empty() {
             return Err(Fault::new(Reason::NotARecord, Fault::excerpt(inner.as_bytes()), "one line under message"));
         }
         let plain = plain && end == inner.len();
-        self.text_record(Text { buffer: inner.as_bytes(), start: 0, end: inner.len(), plain }, events)
+        self.text_record(Text::whole(inner.as_bytes(), plain), inner.as_bytes(), columns, events)
     }
 }
 
@@ -219,31 +245,28 @@ fn check_utf8(line: &[u8]) -> Result<&str, Box<Fault>> {
     })
 }
 
-/// AWS's published order for these columns; [`read_values`] and [`check_guess`] ask whether it fits.
-fn guess(values: &[Value], text: &[u8]) -> Result<&'static Format, Box<Fault>> {
-    let second = values.get(1).map(|value| &text[value.start..value.end]);
-    Format::published(values.len(), second).ok_or_else(|| {
+/// AWS's published order for so many columns; [`read_values`] and [`check_guess`] ask whether it fits.
+fn guess(columns: usize, second: &Value, text: &[u8]) -> Result<&'static Format, Box<Fault>> {
+    let second = || &text[second.start..second.end];
+    Format::published(columns, second).ok_or_else(|| {
         let wanted = "a header line before it, an order that AWS publishes \
                       (14, 21, 25, 29, 36, 39, 40, 41, 42 or 54 columns), or the columns' names in --format";
-        Fault::new(Reason::UnknownFormat, format!("{} columns", values.len()), wanted)
+        Fault::new(Reason::UnknownFormat, format!("{columns} columns"), wanted)
     })
 }
 
 /// Reads each column as its field's kind, and makes absent values empty.
-#[inline(always)]
+#[inline(never)]
 fn read_values(format: &Format, text: &[u8], values: &mut [Value]) -> Result<(), Box<Fault>> {
-    if values.len() != format.columns.len() {
-        return Err(wrong_column_count(format, values.len()));
-    }
     for (index, (column, value)) in format.columns.iter().zip(values).enumerate() {
-        let bytes = &text[value.start..value.end];
-        if bytes == b"-" {
-            value.end = value.start;
+        let Value { start, end, .. } = *value;
+        if end - start == 1 && text[start] == b'-' {
+            value.end = start;
             continue;
         }
-        match column.kind.read(bytes) {
-            Some(number) if !format.guessed || column.shape.fits(bytes, number) => value.number = number,
-            _ => return Err(bad_column(format, index, column, bytes)),
+        match column.kind.read(text, start, end) {
+            Some(number) if !format.guessed || column.shape.fits(&text[start..end], number) => value.number = number,
+            _ => return Err(bad_column(format, index, column, &text[start..end])),
         }
     }
     Ok(())
@@ -259,10 +282,9 @@ const GIVE_FORMAT: &str = "; if the columns stand in another order, name them in
 
 #[cold]
 fn bad_column(format: &Format, index: usize, column: &Column, found: &[u8]) -> Box<Fault> {
-    let is_legal = column.kind.read(found).is_some();
+    let is_legal = column.kind.read(found, 0, found.len()).is_some();
     let wanted = if is_legal { column.shape.wanted() } else { column.kind.wanted().into() };
-    let (reason, advice) =
-        if format.guessed { (Reason::UnknownFormat, GIVE_FORMAT) } else { (Reason::BadValue, "") };
+    let (reason, advice) = if format.guessed { (Reason::UnknownFormat, GIVE_FORMAT) } else { (Reason::BadValue, "") };
     let mut fault = Fault::new(reason, Fault::excerpt(found), wanted + advice);
     fault.column = Some(index as u32 + 1);
     fault.field = Some(column.name.to_string().into());

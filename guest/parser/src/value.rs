@@ -2,6 +2,7 @@
 //! had to be guessed, so that a wrong guess never becomes an event.
 
 use crate::address;
+use crate::line::{HIGH_BITS, LOW_BITS, word_at};
 
 /// The type of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,22 +31,23 @@ const LARGEST_TIME_IN_SECONDS: u64 = 100_000_000_000;
 const LARGEST_TIME_IN_MILLIS: u64 = 253_402_300_799_999;
 
 impl Kind {
-    /// Reads a value. Gives the number that it stands for (a [`Kind::Time`] in Unix milliseconds;
-    /// 0 for texts and addresses), or `None` where it is not legal.
-    #[inline]
-    pub(crate) fn read(self, value: &[u8]) -> Option<u64> {
-        match self {
-            Kind::Text => Some(0),
-            Kind::Address => address::is_valid(value).then_some(0),
-            Kind::Port => integer(value, u16::MAX.into()),
-            Kind::Protocol => integer(value, u8::MAX.into()),
-            Kind::Int32 => integer(value, i32::MAX as u64),
-            Kind::Int64 => integer(value, i64::MAX as u64),
-            Kind::Time => match integer(value, LARGEST_TIME_IN_MILLIS)? {
-                seconds @ ..=LARGEST_TIME_IN_SECONDS => Some(seconds * 1000),
-                millis => Some(millis),
-            },
-        }
+    /// Reads the value that stands in `text` from `start` to `end`. Gives the number that it stands
+    /// for (a [`Kind::Time`] in Unix milliseconds; 0 for texts and addresses), or `None` where it is
+    /// not legal.
+    #[inline(always)]
+    pub(crate) fn read(self, text: &[u8], start: usize, end: usize) -> Option<u64> {
+        let largest = match self {
+            Kind::Text => return Some(0),
+            Kind::Address => return address::is_valid(text, start, end).then_some(0),
+            Kind::Port => u16::MAX.into(),
+            Kind::Protocol => u8::MAX.into(),
+            Kind::Int32 => i32::MAX as u64,
+            Kind::Int64 => i64::MAX as u64,
+            Kind::Time => LARGEST_TIME_IN_MILLIS,
+        };
+        let number = integer(text, start, end).filter(|&number| number <= largest)?;
+        let is_in_seconds = matches!(self, Kind::Time) && number <= LARGEST_TIME_IN_SECONDS;
+        Some(if is_in_seconds { number * 1000 } else { number })
     }
 
     /// What a legal value is, for messages.
@@ -67,22 +69,44 @@ impl Kind {
     }
 }
 
-/// Reads a decimal integer without sign or leading zeros.
-#[inline]
-pub(crate) fn integer(digits: &[u8], largest: u64) -> Option<u64> {
-    // 19 digits are below 10^19 < 2^64, so the sum cannot overflow.
-    if digits.is_empty() || digits.len() > 19 || (digits[0] == b'0' && digits.len() > 1) {
+/// Reads the decimal integer, without sign or leading zeros, from `start` to `end`.
+#[inline(always)]
+pub(crate) fn integer(text: &[u8], start: usize, end: usize) -> Option<u64> {
+    let length = end - start;
+    let number =
+        if (1..=8).contains(&length) { eight_digits(text, start, length)? } else { long_integer(text, start, end)? };
+    (length == 1 || text[start] != b'0').then_some(number)
+}
+
+/// The same for more than eight digits: times, and the counters of large flows.
+fn long_integer(text: &[u8], start: usize, end: usize) -> Option<u64> {
+    // 19 digits are below 10^19 < 2^64, so nothing overflows.
+    if !(9..=19).contains(&(end - start)) {
         return None;
     }
-    let mut number = 0;
-    for byte in digits {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        number = number * 10 + u64::from(digit);
+    let middle = start.max(end.saturating_sub(16));
+    let highest = if middle > start { eight_digits(text, start, middle - start)? } else { 0 };
+    let high = eight_digits(text, middle, end - 8 - middle)?;
+    Some((highest * 100_000_000 + high) * 100_000_000 + eight_digits(text, end - 8, 8)?)
+}
+
+/// Reads `length` digits, one to eight, all at once.
+#[inline(always)]
+fn eight_digits(text: &[u8], start: usize, length: usize) -> Option<u64> {
+    const ZEROS: u64 = LOW_BITS * b'0' as u64;
+    // The first digit comes first in memory: shift the last one to the top, fill up with zeros below.
+    let digits = (word_at(text, start) << (64 - 8 * length)) | (ZEROS >> 8 >> (8 * (length - 1)));
+    let numbers = digits ^ ZEROS;
+    // A byte of 10 to 127 gets its high bit from the sum, a larger one has it.
+    if (((numbers & !HIGH_BITS) + LOW_BITS * (128 - 10)) | numbers) & HIGH_BITS != 0 {
+        return None;
     }
-    (number <= largest).then_some(number)
+    // Pairs of digits, then pairs of pairs.
+    let pairs = numbers * 10 + (numbers >> 8);
+    const EVERY_FOURTH: u64 = 0x0000_00ff_0000_00ff;
+    let high = (pairs & EVERY_FOURTH).wrapping_mul(100 + (1_000_000 << 32));
+    let low = ((pairs >> 16) & EVERY_FOURTH).wrapping_mul(1 + (10_000 << 32));
+    Some(high.wrapping_add(low) >> 32)
 }
 
 /// What AWS's values of a field look like. No stricter than the published samples, which have
@@ -130,7 +154,9 @@ impl Shape {
                     && all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
                     && (matches!(self, Shape::Region) || value.windows(3).any(|part| part == b"-az"))
             }
-            Shape::Service => value[0].is_ascii_uppercase() && all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_')),
+            Shape::Service => {
+                value[0].is_ascii_uppercase() && all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'))
+            }
             Shape::Word => all(|byte| matches!(byte, b'a'..=b'z' | b'_')),
         }
     }
@@ -155,24 +181,43 @@ impl Shape {
 mod tests {
     use super::*;
 
+    fn read(kind: Kind, value: &str) -> Option<u64> {
+        // Between other bytes, so that what surrounds the value is seen to make no difference.
+        let alone = kind.read(value.as_bytes(), 0, value.len());
+        let surrounded = kind.read(format!("7{value} 777777777").as_bytes(), 1, value.len() + 1);
+        assert_eq!(alone, surrounded, "{value}");
+        alone
+    }
+
     #[test]
     fn integers_are_plain_decimals_within_their_range() {
-        assert_eq!(Kind::Port.read(b"65535"), Some(65535));
-        assert_eq!(Kind::Int64.read(b"9223372036854775807"), Some(i64::MAX as u64));
+        assert_eq!(read(Kind::Port, "65535"), Some(65535));
+        assert_eq!(read(Kind::Int64, "9223372036854775807"), Some(i64::MAX as u64));
         for value in ["", "65536", "-1", "+1", "1.0", "007", "1e3", "99999999999999999999"] {
-            assert_eq!(Kind::Port.read(value.as_bytes()), None, "{value}");
+            assert_eq!(read(Kind::Port, value), None, "{value}");
         }
-        assert_eq!(Kind::Protocol.read(b"256"), None);
-        assert_eq!(Kind::Int32.read(b"2147483648"), None);
-        assert_eq!(Kind::Int64.read(b"9223372036854775808"), None);
+        for length in 1..=19 {
+            let digits = &"1234567890123456789"[..length];
+            assert_eq!(read(Kind::Int64, digits), digits.parse().ok());
+            for position in 0..length {
+                for wrong in ['/', ':', ' ', 'a', '\u{7f}'] {
+                    let mut value = digits.to_owned();
+                    value.replace_range(position..=position, &wrong.to_string());
+                    assert_eq!(read(Kind::Int64, &value), None, "{value}");
+                }
+            }
+        }
+        assert_eq!(read(Kind::Protocol, "256"), None);
+        assert_eq!(read(Kind::Int32, "2147483648"), None);
+        assert_eq!(read(Kind::Int64, "9223372036854775808"), None);
     }
 
     #[test]
     fn times_are_seconds_or_milliseconds() {
-        assert_eq!(Kind::Time.read(b"0"), Some(0));
-        assert_eq!(Kind::Time.read(b"1512564058"), Some(1_512_564_058_000));
-        assert_eq!(Kind::Time.read(b"1512564058999"), Some(1_512_564_058_999));
-        assert_eq!(Kind::Time.read(b"253402300800000"), None);
+        assert_eq!(read(Kind::Time, "0"), Some(0));
+        assert_eq!(read(Kind::Time, "1512564058"), Some(1_512_564_058_000));
+        assert_eq!(read(Kind::Time, "1512564058999"), Some(1_512_564_058_999));
+        assert_eq!(read(Kind::Time, "253402300800000"), None);
     }
 
     #[test]

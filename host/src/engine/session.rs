@@ -92,8 +92,9 @@ fn append(whole: &mut Batch, part: Batch, offset: usize) {
     let lines_before = whole.counts.lines as u32;
     whole.events.extend_from_slice(&part.events);
     whole.rejects.extend(part.rejects.into_iter().map(|reject| Reject {
-        line: lines_before + reject.line,
-        offset: offset as u32 + reject.offset,
+        // The module may be anyone's: its numbers are not trusted to be small.
+        line: lines_before.saturating_add(reject.line),
+        offset: (offset as u32).saturating_add(reject.offset),
         ..reject
     }));
     whole.counts.lines += part.counts.lines;

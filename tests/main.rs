@@ -1,0 +1,10 @@
+//! All tests that need more than one crate.
+
+mod cases;
+mod command_line;
+mod engine;
+mod golden;
+mod implementation;
+mod published;
+mod pump;
+mod tidy;

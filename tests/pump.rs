@@ -1,0 +1,51 @@
+//! The pump with a sink that misbehaves.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use vpcflow::engine::{Batch, Engine, Limits, Options};
+use vpcflow::framing::Lines;
+use vpcflow::pump::{PumpError, Settings, pump};
+use vpcflow::sink::Sink;
+use vpcflow::source::Source;
+
+/// Takes some batches, then fails in its own way.
+struct Failing {
+    left: u32,
+    fail: fn() -> io::Result<()>,
+}
+
+impl Sink for Failing {
+    fn write(&mut self, _: &str, _: u64, _: &Lines, _: &Batch) -> io::Result<()> {
+        self.left -= 1;
+        if self.left == 0 { (self.fail)() } else { Ok(()) }
+    }
+
+    fn source_failed(&mut self, _: &str, _: &io::Error) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn run(fail: fn() -> io::Result<()>) -> PumpError {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flow.log");
+    std::fs::write(&path, "srcaddr\n".to_owned() + &"10.0.0.1\n".repeat(1000)).unwrap();
+    let engine = Engine::new(vpcflow_modules::COMPONENT, Limits::default()).unwrap();
+    let options = Options { schema: None, format: None, max_line_bytes: 1000 };
+    let settings = Settings { options, threads: 3, batch_bytes: 10 };
+    let sink = Failing { left: 50, fail };
+    pump(&engine, &settings, vec![Source::File(path)], sink, Arc::new(AtomicU64::new(0))).err().unwrap()
+}
+
+#[test]
+fn a_sink_that_fails_ends_the_pump() {
+    let error = run(|| Err(io::Error::from(io::ErrorKind::StorageFull)));
+    assert!(matches!(&error, PumpError::Output(error) if error.kind() == io::ErrorKind::StorageFull), "{error}");
+}
+
+#[test]
+fn a_thread_that_panics_is_an_error_and_lets_no_other_wait() {
+    let error = run(|| panic!("a sink that panics, for the test"));
+    assert!(matches!(error, PumpError::Panicked), "{error}");
+}

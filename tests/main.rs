@@ -5,6 +5,7 @@ mod command_line;
 mod engine;
 mod golden;
 mod implementation;
+mod mutations;
 mod published;
 mod pump;
 mod tidy;

@@ -46,6 +46,10 @@ impl Format {
             return None;
         }
         let names = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+        // Data lines that begin with a letter mostly fail here, before anything is compiled.
+        if !names.clone().all(|name| is_spelled_like_a_name(bare(name))) {
+            return None;
+        }
         Format::compile(names).ok()
     }
 

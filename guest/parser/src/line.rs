@@ -118,7 +118,7 @@ mod tests {
         for padding in 0..20 {
             let first = "x".repeat(padding + 1);
             let input = format!("{first} 10.0.0.1  - 7 \n\na b\r\nlast\tone");
-            let expected = vec![
+            let expected = [
                 (vec![&*first, "10.0.0.1", "-", "7"], true),
                 (vec![], true),
                 (vec!["a", "b"], false),

@@ -6,6 +6,7 @@
 
 mod contestant;
 mod input;
+mod moments;
 mod table;
 
 use std::process::ExitCode;
@@ -59,5 +60,6 @@ fn main() -> ExitCode {
         let rows = table::measure(&mut contestants, &input, arguments.rounds);
         table::print(mix, &input, &rows, &mut baseline);
     }
+    moments::print();
     ExitCode::SUCCESS
 }

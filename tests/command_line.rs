@@ -180,6 +180,13 @@ fn output_order_is_input_order_for_every_number_of_threads_and_size_of_batches()
             let output = run(&["--threads", threads, "--batch-bytes", batch_bytes], input.as_bytes());
             assert!(output.stdout == expected.stdout, "{threads} threads, batches of {batch_bytes}");
             assert_eq!(counts(&output), counts(&expected));
+            // A header line is handed from thread to thread as it stood, so it fits the limit again.
+            let limits = ["--max-line-bytes", "26"];
+            let short = run(
+                &[&limits[..], &["--threads", threads]].concat(),
+                b"srcaddr dstaddr logstatus\n10.0.0.1 10.0.0.2 OK\n",
+            );
+            assert_eq!(counts(&short), "2 lines, 1 events, 0 rejects, 1 skips");
             let rejects = |output: &Output| {
                 text(&output.stderr)
                     .lines()
@@ -281,7 +288,12 @@ fn what_is_whole_before_a_corruption_is_transformed_and_the_rest_named() {
 fn lines_that_are_too_long_are_rejected_and_the_next_ones_transformed() {
     let folder = tempfile::tempdir().unwrap();
     let rejects = folder.path().join("rejects");
-    for (length, limit) in [(5_000_000, "1000000"), (3000, "100"), (101, "100")] {
+    // Blanks and what looks like a record do not hide that a line is too long.
+    for (limit, line) in [("20", " ".repeat(21)), ("20", "10.0.0.1".to_owned() + &" ".repeat(12) + "\rgarbage")] {
+        let output = run(&["--max-line-bytes", limit, "--batch-bytes", "1"], format!("srcaddr\n{line}\n").as_bytes());
+        assert_eq!(counts(&output), "2 lines, 0 events, 1 rejects, 1 skips", "{line:?}");
+    }
+    for (length, limit) in [(5_000_000, "1000000"), (3000, "100"), (102, "100")] {
         let input = format!("srcaddr\n10.0.0.1\n{}\n10.0.0.2\n{}", "x".repeat(length), "y".repeat(length));
         for batch_bytes in ["10", "131072"] {
             let arguments = ["--max-line-bytes", limit, "--batch-bytes", batch_bytes, "--rejects", path(&rejects)];
@@ -306,9 +318,49 @@ fn events_go_to_a_file_but_never_over_their_own_input() {
     let output = run(&["-o", path(&output_file), path(&input)], b"");
     assert!(output.status.success() && output.stdout.is_empty());
     assert_eq!(fs::read(&output_file).unwrap(), run(&[], RECORD.as_bytes()).stdout);
-    let output = run(&["-o", path(&input), path(&input)], b"");
-    assert_eq!(output.status.code(), Some(2));
+    let refused = |arguments: &[&str], stdin: Stdio| {
+        let output = command(arguments).stdin(stdin).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains("would be overwritten"), "{}", text(&output.stderr));
+    };
+    refused(&["-o", path(&input), path(&input)], Stdio::null());
+    refused(&["-o", path(&input)], fs::File::open(&input).unwrap().into());
+    let same = folder.path().join("./in.log");
+    refused(&["--rejects", path(&same), path(&input)], Stdio::null());
+    let (new, same) = (folder.path().join("new"), folder.path().join("./new"));
+    refused(&["-o", path(&new), "--rejects", path(&same)], Stdio::null());
     assert_eq!(fs::read_to_string(&input).unwrap(), RECORD);
+}
+
+#[test]
+fn a_standard_error_that_takes_nothing_stops_nothing() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut child = command(&[]).stderr(full).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(format!("nonsense\n{RECORD}").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", output.status);
+    assert_eq!(messages(&output), [RECORD.trim_end()]);
+}
+
+#[test]
+fn rejects_that_cannot_be_kept_are_an_error() {
+    let output = run(&["--rejects", "/dev/full"], b"nonsense\n");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("the file of the rejects"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_stands_well_before_a_corrupt_place_is_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.log.gz");
+    let input = numbered(5000);
+    let mut corrupt = gzip(input.as_bytes());
+    let place = corrupt.len() * 9 / 10;
+    corrupt[place..place + 50].fill(0xff);
+    fs::write(&file, corrupt).unwrap();
+    let output = run(&[path(&file)], b"");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(messages(&output).len() > 4000, "{} events: {}", messages(&output).len(), text(&output.stderr));
 }
 
 #[test]

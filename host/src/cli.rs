@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::sink::tell;
+
 /// Turns AWS flow log records into ECS events, through a sandboxed WASM component.
 ///
 /// Every input line becomes an event, a reject with its place and reason, or a counted skip.
@@ -40,7 +42,7 @@ pub fn main() -> ExitCode {
         Command::Transform(arguments) => arguments.run(),
     }
     .unwrap_or_else(|error| {
-        eprintln!("vpcflow: {error:#}");
+        tell(format_args!("{error:#}"));
         ExitCode::from(FAILED)
     })
 }

@@ -80,7 +80,9 @@ impl<R: Read> Framer<R> {
             State::Ended => return Ok(false),
             State::Reading | State::PassingOver => {}
         }
-        grow(buffer, self.carry.len());
+        // A buffer that one long line made large is not filled for that.
+        let mut room = self.framing.batch_bytes.max(self.carry.len()).max(1);
+        grow(buffer, room);
         buffer[..self.carry.len()].copy_from_slice(&self.carry);
         let mut filled = self.carry.len();
         let mut whole = 0;
@@ -90,19 +92,21 @@ impl<R: Read> Framer<R> {
             if let Some(last) = memrchr(b'\n', &buffer[whole..filled]) {
                 whole += last + 1;
             }
-            if whole > 0 && (!self.framing.fill || filled == buffer.len()) {
+            if whole > 0 && (!self.framing.fill || filled == room) {
                 break;
             }
-            if filled == buffer.len() {
-                if filled > self.framing.max_line_bytes {
+            if filled == room {
+                // Longer even without the carriage return that may be its last byte.
+                if filled > self.framing.max_line_bytes + 1 {
                     (whole, filled) = (filled, filled);
                     lines.is_cut = true;
                     self.state = State::PassingOver;
                     break;
                 }
-                grow(buffer, (2 * filled).min(self.framing.max_line_bytes + 1));
+                room = (2 * filled).clamp(filled + 1, self.framing.max_line_bytes.max(filled - 1) + 2);
+                grow(buffer, room);
             }
-            match read(&mut self.reader, &mut buffer[filled..]) {
+            match read(&mut self.reader, &mut buffer[filled..room]) {
                 Ok(0) => {
                     whole = filled;
                     self.state = State::Ended;

@@ -9,6 +9,7 @@
 //! the batches before it have changed that: mostly the second batch of a file, and no other.
 
 use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::{thread, vec};
@@ -61,7 +62,6 @@ pub fn pump<S: Sink + 'static>(
 ) -> Result<S, PumpError> {
     let sessions = (0..settings.threads.max(1)).map(|_| Session::open(engine.clone(), settings.options.clone()));
     let sessions = sessions.collect::<Result<Vec<_>, _>>()?;
-    let threads = sessions.len();
     let framing = Framing {
         batch_bytes: settings.batch_bytes,
         max_line_bytes: settings.options.max_line_bytes as usize,
@@ -76,10 +76,9 @@ pub fn pump<S: Sink + 'static>(
     for session in sessions {
         let (pump, done) = (pump.clone(), done.clone());
         thread::spawn(move || {
-            let guard = StopOnPanic(&pump);
-            let result = pump.work(session);
-            drop(guard);
+            let result = catch_unwind(AssertUnwindSafe(|| pump.work(session))).unwrap_or(Err(PumpError::Panicked));
             if result.is_err() {
+                // Nobody must wait for the turn of a thread that has gone.
                 pump.stop();
             }
             // Before the channel closes: the last thread to leave must not hold the pump.
@@ -89,9 +88,8 @@ pub fn pump<S: Sink + 'static>(
     }
     drop(done);
     // The first error ends the pump at once: another thread may be waiting for input that never comes.
-    let finished = results.iter().collect::<Result<Vec<()>, _>>()?.len();
-    if finished < threads {
-        return Err(PumpError::Panicked);
+    for result in results {
+        result?;
     }
     let pump = Arc::into_inner(pump).expect("every thread has ended");
     Ok(pump.output.into_inner().unwrap_or_else(PoisonError::into_inner).sink)
@@ -231,17 +229,6 @@ impl Piece {
         self.lines.clear();
         self.failure = Some(error);
         true
-    }
-}
-
-/// Lets no thread wait for the turn of one that has gone.
-struct StopOnPanic<'a, S: Sink>(&'a Pump<S>);
-
-impl<S: Sink> Drop for StopOnPanic<'_, S> {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            self.0.stop();
-        }
     }
 }
 

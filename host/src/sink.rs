@@ -1,6 +1,7 @@
 //! Where events go, and what becomes of the rest.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
@@ -60,6 +61,17 @@ pub struct NdjsonSink<W> {
     pub bytes_read: Arc<AtomicU64>,
 }
 
+/// Writes a line to standard error. Where that cannot be written, nobody reads it: no reason to stop.
+pub fn tell(message: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "vpcflow: {message}");
+}
+
+/// Of another kind than the events' error, since a reader who has seen enough events ends the
+/// command quietly, and one who has seen enough rejects does not.
+fn rejects_error(error: io::Error) -> io::Error {
+    io::Error::other(format!("the file of the rejects: {error}"))
+}
+
 /// How many rejects are shown where they go to no file.
 pub const SHOWN_REJECTS: u64 = 10;
 
@@ -71,10 +83,11 @@ impl<W: Write + Send> Sink for NdjsonSink<W> {
         }
         for reject in &batch.rejects {
             let place = (lines_before, lines.offset);
-            self.reject(&Reject::new(source, place, lines.bytes(), lines.is_cut, reject))?;
+            let reject = Reject::new(source, place, lines.bytes(), lines.is_cut, reject);
+            self.reject(&reject).map_err(rejects_error)?;
         }
         if let Rejects::File(file) = &mut self.rejects {
-            file.flush()?;
+            file.flush().map_err(rejects_error)?;
         }
         self.totals.lines += batch.counts.lines;
         self.totals.events += batch.counts.events;
@@ -90,7 +103,7 @@ impl<W: Write + Send> Sink for NdjsonSink<W> {
 
     fn source_failed(&mut self, source: &str, error: &io::Error) -> io::Result<()> {
         self.totals.failed_sources += 1;
-        self.progress.suspend(|| eprintln!("vpcflow: {source}: {error}"));
+        self.progress.suspend(|| tell(format_args!("{source}: {error}")));
         Ok(())
     }
 }
@@ -109,9 +122,12 @@ impl<W: Write> NdjsonSink<W> {
             Rejects::Shown(0) => Ok(()),
             Rejects::Shown(left) => {
                 *left -= 1;
-                let advice =
-                    if *left == 0 { "\nvpcflow: more rejects are not shown; --rejects FILE keeps all" } else { "" };
-                self.progress.suspend(|| eprintln!("vpcflow: {reject}{advice}"));
+                self.progress.suspend(|| {
+                    tell(format_args!("{reject}"));
+                    if *left == 0 {
+                        tell(format_args!("more rejects are not shown; --rejects FILE keeps all"));
+                    }
+                });
                 Ok(())
             }
         }

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::bufread::MultiGzDecoder;
 use walkdir::WalkDir;
 
+use crate::sink::tell;
+
 /// One stream of lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -91,7 +93,7 @@ impl Source {
         let reader: Box<dyn Read + Send> = match self {
             Source::Stdin => {
                 if io::stdin().is_terminal() {
-                    eprintln!("vpcflow: reading flow log lines from the terminal; end with Ctrl-D, see --help");
+                    tell(format_args!("reading flow log lines from the terminal; end with Ctrl-D, see --help"));
                 }
                 Box::new(io::stdin())
             }
@@ -144,8 +146,8 @@ fn decompress(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read
         return Err(io::Error::new(io::ErrorKind::Unsupported, "is Parquet, which this command cannot read"));
     }
     Ok(match () {
-        () if is_gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(64 << 10, whole))),
-        () if is_zstd => Box::new(zstd::stream::read::Decoder::new(whole)?),
+        () if is_gzip => Box::new(Pieces(MultiGzDecoder::new(BufReader::with_capacity(64 << 10, whole)))),
+        () if is_zstd => Box::new(Pieces(zstd::stream::read::Decoder::new(whole)?)),
         () => Box::new(whole),
     })
 }
@@ -160,6 +162,19 @@ fn first_bytes(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     };
     while is_open(&bytes) && reader.by_ref().take(1).read_to_end(&mut bytes)? == 1 {}
     Ok(bytes)
+}
+
+/// Reads a decoder in small pieces: one that meets a corrupt place gives nothing of the piece that it
+/// was asked for, not even what stands before that place.
+struct Pieces<R>(R);
+
+const PIECE_BYTES: usize = 4096;
+
+impl<R: Read> Read for Pieces<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = buffer.len().min(PIECE_BYTES);
+        self.0.read(&mut buffer[..length])
+    }
 }
 
 /// Counts what is read through it.

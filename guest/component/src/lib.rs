@@ -52,7 +52,7 @@ impl wit::GuestTransformer for Instance {
     }
 
     fn header(&self) -> Option<String> {
-        self.transformer.borrow().header()
+        self.transformer.borrow().header().map(str::to_owned)
     }
 }
 

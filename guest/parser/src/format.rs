@@ -39,18 +39,22 @@ impl Format {
         Format::compile(names.split([' ', '\t', ',']).filter(|name| !name.is_empty()))
     }
 
-    /// Reads a header line: every token is spelled like a field name, and at least one is AWS's.
-    pub(crate) fn from_header(line: &[u8]) -> Option<Format> {
+    /// Reads a header line: every token is spelled like a field name, and at least half are AWS's.
+    /// (One alone may be a tag's value, in a record of tags.) Gives the line without blanks around it, too.
+    pub(crate) fn from_header(line: &[u8]) -> Option<(&str, Format)> {
         // Spares data lines, nearly all of which begin with a digit, everything that follows.
-        if !matches!(line.first(), Some(b'a'..=b'z' | b'$' | b' ')) {
+        if !matches!(line.first(), Some(b'a'..=b'z' | b'$' | b' ' | b'\t' | b'\r')) {
             return None;
         }
-        let names = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+        let line = std::str::from_utf8(line).ok()?.trim_ascii();
+        let names = line.split_ascii_whitespace();
         // Data lines that begin with a letter mostly fail here, before anything is compiled.
         if !names.clone().all(|name| is_spelled_like_a_name(bare(name))) {
             return None;
         }
-        Format::compile(names).ok()
+        let format = Format::compile(names).ok()?;
+        let known = format.slots.iter().filter(|&&slot| slot != NO_COLUMN).count();
+        (2 * known >= format.columns.len()).then_some((line, format))
     }
 
     fn compile<'a>(names: impl Iterator<Item = &'a str>) -> Result<Format, FormatError> {
@@ -93,8 +97,8 @@ impl Format {
         (columns != TRANSIT_GATEWAY.len() || second() == b"TransitGateway").then_some(format)
     }
 
-    /// The names in column order: a header line that compiles to this format again.
-    pub(crate) fn header(&self) -> String {
+    /// The names in column order.
+    pub(crate) fn names(&self) -> String {
         self.columns.iter().map(|column| &*column.name).collect::<Vec<_>>().join(" ")
     }
 }
@@ -137,7 +141,7 @@ mod tests {
     #[test]
     fn all_spellings_compile_to_one_header() {
         let format = Format::parse("${version} account_id,accountId2 srcAddr").unwrap();
-        assert_eq!(format.header(), "version account-id accountId2 srcaddr");
+        assert_eq!(format.names(), "version account-id accountId2 srcaddr");
         assert_eq!(format.slots[Field::Srcaddr as usize], 3);
     }
 
@@ -157,6 +161,8 @@ mod tests {
         assert!(is_header("version account-id interface-id"));
         assert!(is_header("instance-id pkt-srcaddr some-new-field"));
         assert!(is_header("account_id pkt_srcaddr"));
+        assert!(is_header("\tsrcaddr dstaddr "));
+        assert!(!is_header("end ingress eu-west-1"));
         assert!(!is_header("instance-id 10.0.0.1"));
         assert!(!is_header("i-01234567890123456 eni-1111aaaa2222bbbb3"));
         assert!(!is_header("ingress - 10.0.133.8"));

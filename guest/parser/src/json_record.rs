@@ -74,8 +74,16 @@ impl JsonRecord {
         // A protocol keeps its own text: the published Sekoia sample shows it.
         let written = if kind == Kind::Protocol { &*text } else { &*canonical };
         self.text.extend_from_slice(written.as_bytes());
-        self.slots[field as usize] = self.values.len() as u8;
-        self.values.push(Value { start, end: self.text.len(), number });
+        let value = Value { start, end: self.text.len(), number };
+        // The last of several members of one field counts, as in most readers of JSON; so there are
+        // never more values than fields.
+        match self.values.get_mut(usize::from(self.slots[field as usize])) {
+            Some(earlier) => *earlier = value,
+            None => {
+                self.slots[field as usize] = self.values.len() as u8;
+                self.values.push(value);
+            }
+        }
         Ok(())
     }
 }

@@ -71,7 +71,7 @@ pub struct Transformer {
     schema: Schema,
     max_line_bytes: usize,
     given: Option<Format>,
-    header: Option<Format>,
+    header: Option<(Box<str>, Format)>,
     scratch: Scratch,
 }
 
@@ -88,7 +88,7 @@ struct Scratch {
 enum Outcome {
     Event,
     Skip,
-    Header(Format),
+    Header(Box<str>, Format),
 }
 
 impl Transformer {
@@ -104,11 +104,10 @@ impl Transformer {
         Ok(Transformer { schema: options.schema, max_line_bytes: options.max_line_bytes, given, header: None, scratch })
     }
 
-    /// The columns that the last header line named, as a header line; `None` while there was none,
-    /// and where the options give the format.
+    /// The last header line; `None` while there was none, and where the options give the format.
     /// Another transformer that is given this line continues where this one stands.
-    pub fn header(&self) -> Option<String> {
-        self.header.as_ref().map(Format::header)
+    pub fn header(&self) -> Option<&str> {
+        self.header.as_ref().map(|(line, _)| &**line)
     }
 
     /// Transforms whole lines and adds to `batch`; the last line may lack its line feed.
@@ -121,8 +120,8 @@ impl Transformer {
             match outcome {
                 Ok(Outcome::Event) => batch.counts.events += 1,
                 Ok(Outcome::Skip) => batch.counts.skips += 1,
-                Ok(Outcome::Header(format)) => {
-                    self.header = Some(format);
+                Ok(Outcome::Header(line, format)) => {
+                    self.header = Some((line, format));
                     batch.counts.skips += 1;
                 }
                 Err(fault) => {
@@ -163,17 +162,19 @@ impl Transformer {
         events: &mut Vec<u8>,
     ) -> Result<Outcome, Box<Fault>> {
         let Scratch { values, rfc3339, event, .. } = &mut self.scratch;
+        // Before anything else: of a line that is too long, only the beginning may be here.
+        check_length(message.bytes(), self.max_line_bytes)?;
         if columns == 0 {
             return Ok(Outcome::Skip);
         }
-        check_length(message.bytes(), self.max_line_bytes)?;
         if !message.plain {
             check_utf8(message.bytes())?;
         }
-        if let Some(format) = Format::from_header(message.bytes()) {
-            return Ok(if self.given.is_some() { Outcome::Skip } else { Outcome::Header(format) });
+        if let Some((line, format)) = Format::from_header(message.bytes()) {
+            return Ok(if self.given.is_some() { Outcome::Skip } else { Outcome::Header(line.into(), format) });
         }
-        let format = match self.given.as_ref().or(self.header.as_ref()) {
+        let header = self.header.as_ref().map(|(_, format)| format);
+        let format = match self.given.as_ref().or(header) {
             Some(format) => format,
             None => guess(columns, &values[1], input)?,
         };
@@ -199,16 +200,16 @@ impl Transformer {
 
     #[cold]
     fn json_line(&mut self, line: &[u8], events: &mut Vec<u8>) -> Result<Outcome, Box<Fault>> {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
         check_length(line, self.max_line_bytes)?;
-        let json = check_utf8(line)?;
-        self.json_record(json.strip_suffix('\r').unwrap_or(json), events)
+        self.json_record(check_utf8(line)?, events)
     }
 
     /// A line under `message` may itself be JSON, once more under `message` even; its escapes
     /// double with every layer, so the length of a line bounds the depth.
     fn json_record(&mut self, json: &str, events: &mut Vec<u8>) -> Result<Outcome, Box<Fault>> {
         match self.scratch.json.read(json)? {
-            Object::Message(inner) if inner.starts_with('{') => self.json_record(&inner, events),
+            Object::Message(inner) if inner.trim_ascii_start().starts_with('{') => self.json_record(&inner, events),
             Object::Message(inner) => self.text_in_json(&inner, events),
             Object::Record => {
                 let Scratch { json: JsonRecord { text, values, slots }, rfc3339, event, .. } = &mut self.scratch;
@@ -274,7 +275,7 @@ fn read_values(format: &Format, text: &[u8], values: &mut [Value]) -> Result<(),
 
 #[cold]
 fn wrong_column_count(format: &Format, found: usize) -> Box<Fault> {
-    let wanted = format!("{} columns: {}", format.columns.len(), format.header());
+    let wanted = format!("{} columns: {}", format.columns.len(), format.names());
     Fault::new(Reason::ColumnCount, format!("{found} columns"), wanted)
 }
 
@@ -292,12 +293,13 @@ fn bad_column(format: &Format, index: usize, column: &Column, found: &[u8]) -> B
 }
 
 /// Two orders of columns that fit the same kinds and shapes may still differ in these pairs, which
-/// other published formats have the other way round.
+/// other published formats have the other way round. No bytes at all are no sign of that.
 #[inline(always)]
 fn check_guess(record: &Record<'_>) -> Result<(), Box<Fault>> {
     for (less, more) in [(Field::Start, Field::End), (Field::Packets, Field::Bytes)] {
         if let (Some(less_number), Some(more_number)) = (record.number(less), record.number(more))
             && less_number > more_number
+            && more_number > 0
         {
             let wanted = format!("at least the {} of the same record{GIVE_FORMAT}", less.info().name);
             let found = record.text(more).map(|text| Fault::excerpt(text.bytes())).unwrap_or_default();

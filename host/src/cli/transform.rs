@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use same_file::Handle;
 
 use super::{FAILED, REJECTED};
 use crate::engine::{Engine, Limits, Options};
 use crate::pump::{PumpError, Settings, pump};
-use crate::sink::{NdjsonSink, Rejects, SHOWN_REJECTS, Totals};
+use crate::sink::{NdjsonSink, Rejects, SHOWN_REJECTS, Totals, tell};
 use crate::source::Source;
 
 /// Turn flow log records into ECS events, one JSON object a line
@@ -154,18 +155,27 @@ impl Arguments {
 
     /// An input that is opened for writing would be empty before its first line is read.
     fn refuse_to_overwrite(&self, sources: &[Source]) -> anyhow::Result<()> {
-        for written in [&self.output, &self.rejects].into_iter().flatten() {
-            let Ok(written_file) = written.canonicalize() else { continue };
-            let is_read = |source: &Source| match source {
-                Source::Stdin => false,
-                Source::File(path) => path.canonicalize().is_ok_and(|path| path == written_file && path.is_file()),
-            };
-            if sources.iter().any(is_read) {
-                bail!("{} is both read and written", written.display());
+        // Only of regular files: to open a named pipe would wait for its other end.
+        let file = |path: &Path| path.is_file().then(|| Handle::from_path(path).ok()).flatten();
+        let stdin =
+            || Handle::stdin().ok().filter(|stdin| stdin.as_file().metadata().is_ok_and(|stdin| stdin.is_file()));
+        let mut taken: Vec<Handle> = sources
+            .iter()
+            .filter_map(|source| match source {
+                Source::Stdin => stdin(),
+                Source::File(path) => file(path),
+            })
+            .collect();
+        for path in [&self.output, &self.rejects].into_iter().flatten() {
+            if !path.exists() {
+                create(path)?;
             }
-        }
-        if self.output.is_some() && self.output == self.rejects {
-            bail!("--output and --rejects are the same file");
+            // Opened for reading, so that nothing is lost if it is refused.
+            let Some(target) = file(path) else { continue };
+            if taken.contains(&target) {
+                bail!("{} would be overwritten: it is an input, or the other output", path.display());
+            }
+            taken.push(target);
         }
         Ok(())
     }
@@ -195,14 +205,14 @@ impl Arguments {
     fn report(&self, totals: &Totals, elapsed: Duration, bytes_read: u64) {
         let Totals { lines, events, rejects, skips, .. } = totals;
         let seconds = elapsed.as_secs_f64();
-        eprintln!("vpcflow: {lines} lines, {events} events, {rejects} rejects, {skips} skips, {seconds:.3} seconds");
+        tell(format_args!("{lines} lines, {events} events, {rejects} rejects, {skips} skips, {seconds:.3} seconds"));
         if self.summary {
             for (reason, count) in &totals.reasons {
-                eprintln!("vpcflow: {count} rejects: {reason}");
+                tell(format_args!("{count} rejects: {reason}"));
             }
             let megabytes = bytes_read as f64 / 1e6;
             let (byte_rate, event_rate) = (megabytes / seconds, *events as f64 / seconds);
-            eprintln!("vpcflow: {megabytes:.1} MB read, {byte_rate:.1} MB/s, {event_rate:.0} events/s");
+            tell(format_args!("{megabytes:.1} MB read, {byte_rate:.1} MB/s, {event_rate:.0} events/s"));
         }
     }
 }

@@ -144,8 +144,9 @@ impl Contestant for Command {
     }
 }
 
-/// Vector's language: its flow log function, the event of the schema `sekoia` made of the result,
-/// and that written as JSON.
+/// Vector's language: its flow log function, the event of the schema `sekoia` made of the result
+/// (only the members that the 14 columns feed, and only the protocols of the generated input), and
+/// that written as JSON.
 pub struct Vrl {
     program: Arc<Program>,
     runtime: Runtime,
@@ -156,6 +157,7 @@ start = from_unix_timestamp!(r.start)
 source = downcase!(r.srcaddr)
 destination = downcase!(r.dstaddr)
 outcome = downcase!(r.log_status)
+transport = if r.protocol == 6 { "tcp" } else if r.protocol == 17 { "udp" } else { "icmp" }
 . = {
   "message": .message,
   "@timestamp": start,
@@ -163,7 +165,7 @@ outcome = downcase!(r.log_status)
   "action": {"name": downcase!(r.action), "outcome": outcome, "target": "network-traffic", "type": "forward"},
   "cloud": {"account": {"id": r.account_id}, "provider": "aws"},
   "destination": {"ip": destination, "address": destination, "port": r.dstport},
-  "network": {"iana_number": to_string!(r.protocol), "transport": to_syslog_facility(r.protocol) ?? "tcp"},
+  "network": {"iana_number": to_string!(r.protocol), "transport": transport},
   "observer": {"ingress": {"interface": {"name": r.interface_id}}},
   "related": {"ip": [source, destination]},
   "source": {"ip": source, "address": source, "port": r.srcport, "bytes": r.bytes, "packets": r.packets},

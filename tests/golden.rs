@@ -84,9 +84,8 @@ fn every_event_is_json_without_empty_values() {
         for line in outcome.events.split_inclusive(|&byte| byte == b'\n') {
             let event: serde_json::Value = serde_json::from_slice(line).unwrap();
             check(&event, &case.name);
-            let mut keys: Vec<&String> = event.as_object().unwrap().keys().collect();
-            keys.dedup();
-            assert_eq!(keys.len(), event.as_object().unwrap().len());
+            // A key that stood twice would be lost in reading, and the text shorter when written again.
+            assert_eq!(event.to_string().len(), line.trim_ascii_end().len(), "{}", line.escape_ascii());
         }
     }
 }

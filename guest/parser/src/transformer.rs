@@ -248,6 +248,7 @@ fn check_utf8(line: &[u8]) -> Result<&str, Box<Fault>> {
 
 /// AWS's published order for so many columns; [`read_values`] and [`check_guess`] ask whether it fits.
 fn guess(columns: usize, second: &Value, text: &[u8]) -> Result<&'static Format, Box<Fault>> {
+    // Only looked at where the line has one; else it is a value of an earlier line.
     let second = || &text[second.start..second.end];
     Format::published(columns, second).ok_or_else(|| {
         let wanted = "a header line before it, an order that AWS publishes \

@@ -3,14 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vpcflow::engine::{Engine, EngineError, Limits, Options, Session, Transformed};
+use vpcflow::engine::{Context, Engine, EngineError, Limits, Options, Session, TimeField, Transformed};
 use vpcflow::reject::reason_name;
 use wasmparser::{Parser, Payload};
 
+use crate::databases;
+use crate::implementation::engine_options;
+
 const MISBEHAVING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/misbehaving.wasm"));
 
-fn options(schema: Option<&str>) -> Options {
-    Options { schema: schema.map(str::to_owned), format: None, max_line_bytes: 1 << 20 }
+fn options(schema: Option<&str>) -> Arc<Options> {
+    Arc::new(Options { schema: schema.map(str::to_owned), ..engine_options() })
+}
+
+fn context() -> Context {
+    Context { origin: "test".into(), offset: 0, collected_at: None }
 }
 
 fn misbehaving() -> Arc<Engine> {
@@ -20,7 +27,7 @@ fn misbehaving() -> Arc<Engine> {
 
 fn transform(header: Option<&str>, lines: &str) -> (Transformed, String) {
     let mut session = Session::open(misbehaving(), options(None)).unwrap();
-    let transformed = session.transform(header, lines.as_bytes()).unwrap();
+    let transformed = session.transform(header, lines.as_bytes(), &context()).unwrap();
     let events = String::from_utf8(transformed.batch.events.clone()).unwrap();
     (transformed, events)
 }
@@ -55,7 +62,7 @@ fn only_the_guilty_line_is_rejected() {
         let rejects: Vec<_> = batch.rejects.iter().map(|reject| (reject.line, reject.offset, reject.length)).collect();
         let length = guilty.len() as u32;
         assert_eq!(rejects, [(1, 4, length), (3, 9 + length, length)]);
-        assert!(batch.rejects.iter().all(|reject| reason_name(&reject.reason) == reason), "{:?}", batch.rejects);
+        assert!(batch.rejects.iter().all(|reject| reason_name(&reject.fault.reason) == reason), "{:?}", batch.rejects);
         assert_eq!((batch.counts.lines, batch.counts.events, batch.counts.rejects, batch.counts.skips), (5, 3, 2, 0));
     }
 }
@@ -73,7 +80,7 @@ fn a_header_stays_in_force_when_an_instance_is_dropped() {
 fn a_session_goes_from_header_to_header_and_back_to_none() {
     let mut session = Session::open(misbehaving(), options(None)).unwrap();
     for header in [None, Some("header a"), Some("header b"), None, Some("header a")] {
-        let transformed = session.transform(header, b"one\n").unwrap();
+        let transformed = session.transform(header, b"one\n", &context()).unwrap();
         assert_eq!(transformed.header.as_deref(), header);
         assert_eq!(String::from_utf8(transformed.batch.events).unwrap(), format!("{}|one\n", header.unwrap_or("")));
     }
@@ -102,7 +109,46 @@ fn what_is_no_module_of_the_world_is_refused() {
 fn the_component_names_bad_options() {
     let engine = Engine::new(vpcflow_modules::COMPONENT, Limits::default()).unwrap();
     let refusal = |options| Session::open(engine.clone(), options).err().unwrap().to_string();
-    assert_eq!(refusal(options(Some("ocsf"))), "no schema is called ocsf; there is sekoia");
-    let format = Options { format: Some("version 10.0.0.1".into()), ..options(None) };
-    assert_eq!(refusal(format), "the format has 10.0.0.1, which is not a field name");
+    let with = |change: fn(&mut Options)| {
+        let mut options = engine_options();
+        change(&mut options);
+        refusal(Arc::new(options))
+    };
+    assert_eq!(refusal(options(Some("ocsf"))), "no schema is called ocsf; there are sekoia, elastic, snare");
+    assert_eq!(
+        with(|options| options.format = Some("version 10.0.0.1".into())),
+        "the format has 10.0.0.1, which is not a field name"
+    );
+    let in_snare: fn(&mut Options) = |options| {
+        options.schema = Some("snare".into());
+        options.time_field = Some(TimeField::Start);
+    };
+    assert_eq!(with(in_snare), "the schema snare has no place for a choice of the time");
+    let in_snare: fn(&mut Options) = |options| {
+        options.schema = Some("snare".into());
+        options.geoip_asn = Some(databases::asn());
+    };
+    assert_eq!(with(in_snare), "the schema snare has no place for geo and AS fields");
+    let refusal = with(|options| options.geoip_city = Some(b"no database".to_vec()));
+    assert!(refusal.starts_with("the city database is no MaxMind DB file: "), "{refusal}");
+}
+
+#[test]
+fn a_module_that_cannot_explain_is_an_error() {
+    let mut session = Session::open(misbehaving(), options(None)).unwrap();
+    let error = session.explain(b"line", &context()).err().unwrap();
+    assert!(error.to_string().starts_with("the module fails: "), "{error}");
+    // The session itself goes on.
+    assert_eq!(session.transform(None, b"one\n", &context()).unwrap().batch.events, b"|one\n");
+}
+
+#[test]
+fn a_database_does_not_count_against_the_memory_limit() {
+    let limits = Limits { memory_bytes: 8 << 20, ..Limits::default() };
+    let engine = Engine::new(vpcflow_modules::COMPONENT, limits).unwrap();
+    // A database may be longer than what is read of it: the search tree begins the file, its description ends it.
+    let mut options = engine_options();
+    options.geoip_city = Some([vec![0; 20 << 20], databases::city()].concat());
+    let error = Session::open(engine.clone(), Arc::new(options)).err().map(|error| error.to_string());
+    assert!(!error.as_ref().is_some_and(|error| error.contains("memory")), "{error:?}");
 }

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use vpcflow::engine;
 use vpcflow_parser::Field;
 
-use crate::cases::{self, Case};
+use crate::cases::{self, Case, SCHEMAS};
 use crate::implementation::{ALL, Open, Outcome};
 
-fn transform(open: Open, case: &Case, parts: &[&[u8]]) -> Outcome {
-    let mut implementation = open(case.format.as_deref(), case.max_line_bytes);
+fn transform(open: Open, schema: &str, case: &Case, parts: &[&[u8]]) -> Outcome {
+    let mut implementation = open(schema, &case.options);
     let mut whole = Outcome::default();
     let mut offset = 0;
     for part in parts {
-        whole.append(implementation.transform(part), offset);
+        whole.append(implementation.transform(part, offset), offset);
         offset += part.len();
     }
     whole
@@ -21,8 +22,10 @@ fn transform(open: Open, case: &Case, parts: &[&[u8]]) -> Outcome {
 #[test]
 fn cases_give_what_their_files_say() {
     for case in cases::all() {
-        for (_, open) in ALL {
-            case.check(&transform(open, &case, &[&case.input]));
+        for schema in SCHEMAS {
+            for (_, open) in ALL {
+                case.check(schema, &transform(open, schema, &case, &[&case.input]));
+            }
         }
     }
 }
@@ -33,14 +36,16 @@ fn every_cut_at_a_line_end_gives_the_same() {
         let line_ends = (1..case.input.len()).filter(|&end| case.input[end - 1] == b'\n');
         let every_line: Vec<&[u8]> = case.input.split_inclusive(|&byte| byte == b'\n').collect();
         for (name, open) in ALL {
-            let whole = transform(open, &case, &[&case.input]).as_text(&case.input);
-            for end in line_ends.clone() {
-                let (left, right) = case.input.split_at(end);
-                let cut = transform(open, &case, &[left, right]).as_text(&case.input);
-                assert_eq!(cut, whole, "{}, {name}, cut at byte {end}", case.name);
+            for schema in SCHEMAS {
+                let whole = transform(open, schema, &case, &[&case.input]).as_text(&case.input);
+                for end in line_ends.clone() {
+                    let (left, right) = case.input.split_at(end);
+                    let cut = transform(open, schema, &case, &[left, right]).as_text(&case.input);
+                    assert_eq!(cut, whole, "{}, {name}, {schema}, cut at byte {end}", case.name);
+                }
+                let cut = transform(open, schema, &case, &every_line).as_text(&case.input);
+                assert_eq!(cut, whole, "{}, {name}, {schema}, line by line", case.name);
             }
-            let cut = transform(open, &case, &every_line).as_text(&case.input);
-            assert_eq!(cut, whole, "{}, {name}, line by line", case.name);
         }
     }
 }
@@ -51,10 +56,12 @@ fn every_line_is_accounted_for() {
         let line_feeds = case.input.iter().filter(|&&byte| byte == b'\n').count() as u64;
         let open_line = u64::from(case.input.last().is_some_and(|&byte| byte != b'\n'));
         for (name, open) in ALL {
-            let outcome = transform(open, &case, &[&case.input]);
+            let outcome = transform(open, "sekoia", &case, &[&case.input]);
             let [lines, events, rejects, skips] = outcome.counts;
             assert_eq!(lines, line_feeds + open_line, "{}, {name}", case.name);
-            assert_eq!(lines, events + rejects + skips, "{}, {name}", case.name);
+            if !case.has_envelopes() {
+                assert_eq!(lines, events + rejects + skips, "{}, {name}", case.name);
+            }
             assert_eq!(rejects, outcome.rejects.len() as u64, "{}, {name}", case.name);
             let written = outcome.events.iter().filter(|&&byte| byte == b'\n').count() as u64;
             assert_eq!(events, written, "{}, {name}", case.name);
@@ -80,12 +87,14 @@ fn every_event_is_json_without_empty_values() {
         }
     }
     for case in cases::all() {
-        let outcome = transform(ALL[0].1, &case, &[&case.input]);
-        for line in outcome.events.split_inclusive(|&byte| byte == b'\n') {
-            let event: serde_json::Value = serde_json::from_slice(line).unwrap();
-            check(&event, &case.name);
-            // A key that stood twice would be lost in reading, and the text shorter when written again.
-            assert_eq!(event.to_string().len(), line.trim_ascii_end().len(), "{}", line.escape_ascii());
+        for schema in SCHEMAS {
+            let outcome = transform(ALL[0].1, schema, &case, &[&case.input]);
+            for line in outcome.events.split_inclusive(|&byte| byte == b'\n') {
+                let event: serde_json::Value = serde_json::from_slice(line).unwrap();
+                check(&event, &case.name);
+                // A key that stood twice would be lost in reading, and the text shorter when written again.
+                assert_eq!(event.to_string().len(), line.trim_ascii_end().len(), "{}", line.escape_ascii());
+            }
         }
     }
 }
@@ -95,15 +104,24 @@ fn cases_cover_every_field_and_every_reason() {
     let mut fields = BTreeSet::new();
     let mut reasons = BTreeSet::new();
     for case in cases::all() {
-        let outcome = transform(ALL[0].1, &case, &[&case.input]);
-        reasons.extend(outcome.rejects.iter().map(|reject| vpcflow::reject::reason_name(&reject.reason).to_owned()));
+        let outcome = transform(ALL[0].1, "sekoia", &case, &[&case.input]);
+        let reason = |reject: &engine::Reject| vpcflow::reject::reason_name(&reject.fault.reason).to_owned();
+        reasons.extend(outcome.rejects.iter().map(reason));
         fields.extend(String::from_utf8_lossy(&case.input).split_ascii_whitespace().map(str::to_owned));
     }
     for field in Field::ALL {
         assert!(fields.contains(field.info().name), "no case has {}", field.info().name);
     }
-    let expected =
-        ["bad-json", "bad-value", "column-count", "line-too-long", "not-a-record", "not-utf8", "unknown-format"];
+    let expected = [
+        "bad-envelope",
+        "bad-json",
+        "bad-value",
+        "column-count",
+        "line-too-long",
+        "not-a-record",
+        "not-utf8",
+        "unknown-format",
+    ];
     assert_eq!(reasons.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }
 
@@ -111,10 +129,11 @@ fn cases_cover_every_field_and_every_reason() {
 fn no_file_lies_in_the_folder_without_a_case() {
     let mut files = cases::file_names();
     for case in cases::all() {
-        for file in case.expected_files() {
-            files.remove(&file);
+        for schema in SCHEMAS {
+            files.remove(&case.events_file(schema));
         }
-        for extension in ["log", "format", "max-line-bytes"] {
+        files.remove(&case.rejects_file());
+        for extension in ["log", "options.json"] {
             files.remove(&format!("{}.{extension}", case.name));
         }
     }

@@ -6,6 +6,9 @@ use vpcflow::engine::{self, Engine, Limits, Reject, Session};
 use vpcflow::reject::Reject as PlacedReject;
 use vpcflow_parser as parser;
 
+use crate::cases::CaseOptions;
+use crate::databases;
+
 /// What came of an input.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
@@ -46,27 +49,60 @@ impl Outcome {
 }
 
 pub trait Implementation {
-    fn transform(&mut self, lines: &[u8]) -> Outcome;
+    /// Transforms lines that begin at `offset` of their origin.
+    fn transform(&mut self, lines: &[u8], offset: usize) -> Outcome;
 }
 
-pub type Open = fn(format: Option<&str>, max_line_bytes: u32) -> Box<dyn Implementation>;
+pub type Open = fn(schema: &str, options: &CaseOptions) -> Box<dyn Implementation>;
 
 /// Every implementation with its name.
 pub const ALL: [(&str, Open); 2] = [("native", open_native), ("component", open_component)];
 
-pub fn open_native(format: Option<&str>, max_line_bytes: u32) -> Box<dyn Implementation> {
-    let options = parser::Options {
-        schema: parser::Schema::Sekoia,
-        format: format.map(str::to_owned),
-        max_line_bytes: max_line_bytes as usize,
-    };
-    Box::new(parser::Transformer::open(&options).unwrap())
+/// Larger than every case, so that only cases that are about it notice it.
+const MAX_LINE_BYTES: u32 = 1 << 20;
+const ORIGIN: &str = "case";
+
+/// What a schema has no place for is not asked of it.
+fn fitting(schema: &str, options: &CaseOptions) -> CaseOptions {
+    match schema {
+        "snare" => CaseOptions { time_field: None, geoip: false, ..options.clone() },
+        _ => options.clone(),
+    }
 }
 
-impl Implementation for parser::Transformer {
-    fn transform(&mut self, lines: &[u8]) -> Outcome {
+struct Native {
+    transformer: parser::Transformer,
+    collected_at: Option<(u64, u32)>,
+}
+
+pub fn open_native(schema: &str, options: &CaseOptions) -> Box<dyn Implementation> {
+    let options = fitting(schema, options);
+    let collected_at = options.collected_at;
+    let options = parser::Options {
+        schema: parser::Schema::by_name(schema).unwrap(),
+        format: options.format,
+        max_line_bytes: options.max_line_bytes.unwrap_or(MAX_LINE_BYTES) as usize,
+        keep_message: options.keep_message,
+        time_field: options.time_field.map(|field| match field.as_str() {
+            "start" => parser::TimeField::Start,
+            "end" => parser::TimeField::End,
+            _ => panic!("{field}"),
+        }),
+        event_id: options.event_id,
+        databases: match options.geoip {
+            true => parser::Databases { city: Some(databases::city()), asn: Some(databases::asn()) },
+            false => parser::Databases::default(),
+        },
+    };
+    Box::new(Native { transformer: parser::Transformer::open(options).unwrap(), collected_at })
+}
+
+impl Implementation for Native {
+    fn transform(&mut self, lines: &[u8], offset: usize) -> Outcome {
         let mut batch = parser::Batch::default();
-        parser::Transformer::transform(self, lines, &mut batch);
+        let collected_at = self.collected_at.map(|(unix_secs, nanos)| parser::Moment { unix_secs, nanos });
+        let context = parser::Context { origin: ORIGIN, offset: offset as u64, collected_at };
+        self.transformer.transform(lines, &context, &mut batch);
         let counts = batch.counts;
         Outcome {
             events: batch.events,
@@ -84,38 +120,79 @@ fn engine_reject(reject: parser::Reject) -> Reject {
         line: reject.line,
         offset: reject.offset as u32,
         length: reject.length as u32,
-        reason: match fault.reason {
-            In::LineTooLong => Out::LineTooLong,
-            In::NotUtf8 => Out::NotUtf8,
-            In::UnknownFormat => Out::UnknownFormat,
-            In::ColumnCount => Out::ColumnCount,
-            In::BadValue => Out::BadValue,
-            In::BadJson => Out::BadJson,
-            In::NotARecord => Out::NotARecord,
-            other => panic!("{other:?} is not tested"),
+        event: reject.event.map(|event| engine::RejectedEvent { index: event.index, text: event.text }),
+        fault: engine::Fault {
+            reason: match fault.reason {
+                In::LineTooLong => Out::LineTooLong,
+                In::NotUtf8 => Out::NotUtf8,
+                In::UnknownFormat => Out::UnknownFormat,
+                In::ColumnCount => Out::ColumnCount,
+                In::BadValue => Out::BadValue,
+                In::BadJson => Out::BadJson,
+                In::NotARecord => Out::NotARecord,
+                In::BadEnvelope => Out::BadEnvelope,
+                other => panic!("{other:?} is not tested"),
+            },
+            column: fault.column,
+            field: fault.field.map(Into::into),
+            found: fault.found,
+            wanted: fault.wanted.into(),
         },
-        column: fault.column,
-        field: fault.field.map(Into::into),
-        found: fault.found,
-        wanted: fault.wanted.into(),
     }
 }
 
 struct Component {
     session: Session,
     header: Option<String>,
+    collected_at: Option<(u64, u32)>,
 }
 
-pub fn open_component(format: Option<&str>, max_line_bytes: u32) -> Box<dyn Implementation> {
+/// The engine of all tests: compiled once.
+pub fn engine() -> Arc<Engine> {
     static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
-    let engine = ENGINE.get_or_init(|| Engine::new(vpcflow_modules::COMPONENT, Limits::default()).unwrap());
-    let options = engine::Options { schema: None, format: format.map(str::to_owned), max_line_bytes };
-    Box::new(Component { session: Session::open(engine.clone(), options).unwrap(), header: None })
+    ENGINE.get_or_init(|| Engine::new(vpcflow_modules::COMPONENT, Limits::default()).unwrap()).clone()
+}
+
+/// The engine's default options.
+pub fn engine_options() -> engine::Options {
+    engine::Options {
+        schema: None,
+        format: None,
+        max_line_bytes: MAX_LINE_BYTES,
+        keep_message: None,
+        time_field: None,
+        event_id: false,
+        geoip_city: None,
+        geoip_asn: None,
+    }
+}
+
+pub fn open_component(schema: &str, options: &CaseOptions) -> Box<dyn Implementation> {
+    let options = fitting(schema, options);
+    let collected_at = options.collected_at;
+    let options = engine::Options {
+        schema: Some(schema.into()),
+        format: options.format,
+        max_line_bytes: options.max_line_bytes.unwrap_or(MAX_LINE_BYTES),
+        keep_message: options.keep_message,
+        time_field: options.time_field.map(|field| match field.as_str() {
+            "start" => engine::TimeField::Start,
+            "end" => engine::TimeField::End,
+            _ => panic!("{field}"),
+        }),
+        event_id: options.event_id,
+        geoip_city: options.geoip.then(databases::city),
+        geoip_asn: options.geoip.then(databases::asn),
+    };
+    let session = Session::open(engine(), Arc::new(options)).unwrap();
+    Box::new(Component { session, header: None, collected_at })
 }
 
 impl Implementation for Component {
-    fn transform(&mut self, lines: &[u8]) -> Outcome {
-        let transformed = self.session.transform(self.header.as_deref(), lines).unwrap();
+    fn transform(&mut self, lines: &[u8], offset: usize) -> Outcome {
+        let collected_at = self.collected_at.map(|(seconds, nanoseconds)| engine::Datetime { seconds, nanoseconds });
+        let context = engine::Context { origin: ORIGIN.into(), offset: offset as u64, collected_at };
+        let transformed = self.session.transform(self.header.as_deref(), lines, &context).unwrap();
         self.header = transformed.header;
         let batch = transformed.batch;
         let counts = batch.counts;

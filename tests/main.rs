@@ -2,7 +2,12 @@
 
 mod cases;
 mod command_line;
+mod databases;
+mod ecs;
 mod engine;
+mod event_ids;
+mod explain;
+mod framing;
 mod golden;
 mod implementation;
 mod mutations;

@@ -4,11 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use vpcflow::engine::{Batch, Engine, Limits, Options};
+use vpcflow::engine::Batch;
 use vpcflow::framing::Lines;
 use vpcflow::pump::{PumpError, Settings, pump};
 use vpcflow::sink::Sink;
 use vpcflow::source::Source;
+
+use crate::implementation::{engine, engine_options};
 
 /// Takes some batches, then fails in its own way.
 struct Failing {
@@ -31,11 +33,9 @@ fn run(fail: fn() -> io::Result<()>) -> PumpError {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("flow.log");
     std::fs::write(&path, "srcaddr\n".to_owned() + &"10.0.0.1\n".repeat(1000)).unwrap();
-    let engine = Engine::new(vpcflow_modules::COMPONENT, Limits::default()).unwrap();
-    let options = Options { schema: None, format: None, max_line_bytes: 1000 };
-    let settings = Settings { options, threads: 3, batch_bytes: 10 };
+    let settings = Settings { options: Arc::new(engine_options()), collected_at: false, threads: 3, batch_bytes: 10 };
     let sink = Failing { left: 50, fail };
-    pump(&engine, &settings, vec![Source::File(path)], sink, Arc::new(AtomicU64::new(0))).err().unwrap()
+    pump(&engine(), &settings, vec![Source::File(path)], sink, Arc::new(AtomicU64::new(0))).err().unwrap()
 }
 
 #[test]

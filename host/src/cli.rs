@@ -1,5 +1,8 @@
 //! The command line.
 
+mod event_options;
+mod explain;
+mod fields;
 mod transform;
 
 use std::process::ExitCode;
@@ -21,12 +24,16 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Transform(transform::Arguments),
+    Explain(explain::Arguments),
+    Fields(fields::Arguments),
 }
 
 const EXAMPLES: &str = "\
 Examples:
   vpcflow transform flow.log.gz > events.ndjson
   tail -f flow.log | vpcflow transform
+  vpcflow explain '2 123456789010 eni-1235b8ca123456789 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK'
+  vpcflow fields --markdown
   vpcflow transform --help
 
 Exit status: 0 on success, 1 if --strict was asked for and a record was rejected, 2 on an error.";
@@ -40,6 +47,8 @@ const FAILED: u8 = 2;
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Transform(arguments) => arguments.run(),
+        Command::Explain(arguments) => arguments.run(),
+        Command::Fields(arguments) => arguments.run(),
     }
     .unwrap_or_else(|error| {
         tell(format_args!("{error:#}"));

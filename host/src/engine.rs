@@ -13,7 +13,10 @@ use std::time::Duration;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, CacheConfig, Config};
 
-pub use instance::wit::{Batch, Counts, Options, Reason, Reject};
+pub use instance::wit::{
+    Batch, ColumnReading, Context, Counts, Datetime, Description, Explanation, Fault, Field, Options, Outcome, Reason,
+    Reject, RejectedEvent, TimeField,
+};
 pub use session::{Session, Transformed};
 
 use instance::{ModulePre, State};
@@ -24,16 +27,16 @@ const TICK: Duration = Duration::from_millis(20);
 /// What an instance may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Linear memory of an instance, in bytes.
+    /// Linear memory of an instance, in bytes, beside the databases in its options.
     pub memory_bytes: usize,
     /// Time for one call, with the precision of a tick of 20 ms.
     pub call_timeout: Duration,
 }
 
 impl Default for Limits {
-    /// A batch takes a few MiB and well under a millisecond.
+    /// A batch takes a few MiB and well under a millisecond; an envelope of many MiB several times its size.
     fn default() -> Limits {
-        Limits { memory_bytes: 128 << 20, call_timeout: Duration::from_secs(10) }
+        Limits { memory_bytes: 256 << 20, call_timeout: Duration::from_secs(10) }
     }
 }
 
@@ -55,6 +58,9 @@ pub enum EngineError {
     /// The module refuses the options.
     #[error("{0}")]
     Refused(String),
+    /// The module fails at what it was asked.
+    #[error("the module fails: {0}")]
+    Fails(String),
     /// The module fails before it has seen a line.
     #[error("the module fails when it is opened: {0}")]
     FailsToOpen(String),
@@ -89,6 +95,11 @@ impl Engine {
         let component =
             std::fs::read(path).map_err(|error| EngineError::Unreadable { path: path.display().to_string(), error })?;
         Engine::new(&component, limits)
+    }
+
+    /// What the module tells of itself.
+    pub fn describe(&self) -> Result<Description, EngineError> {
+        instance::describe(self)
     }
 
     fn start_ticking(&self) {

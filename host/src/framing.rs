@@ -1,5 +1,8 @@
 //! Bytes to batches of whole lines. Nothing is held back: when the input pauses, every line that
 //! has arrived goes on.
+//!
+//! JSON objects may run together without a line end between them, as Firehose writes them, for a whole
+//! file even. Such a line is cut where an object begins.
 
 use std::io::{self, Read};
 use std::mem;
@@ -27,6 +30,8 @@ pub struct Lines {
     pub offset: u64,
     /// Whether this is the beginning of one line that is too long.
     pub is_cut: bool,
+    /// Whether this begins within a line of objects that run together.
+    pub continues: bool,
 }
 
 impl Lines {
@@ -39,6 +44,7 @@ impl Lines {
     pub fn clear(&mut self) {
         self.length = 0;
         self.is_cut = false;
+        self.continues = false;
     }
 }
 
@@ -50,6 +56,8 @@ pub struct Framer<R> {
     carry: Vec<u8>,
     /// Where `carry` begins in the stream.
     offset: u64,
+    /// Whether `carry` begins within a line.
+    continues: bool,
     state: State,
 }
 
@@ -64,7 +72,7 @@ enum State {
 impl<R: Read> Framer<R> {
     /// Frames what `reader` gives.
     pub fn new(reader: R, framing: Framing) -> Framer<R> {
-        Framer { reader, framing, carry: Vec::new(), offset: 0, state: State::Reading }
+        Framer { reader, framing, carry: Vec::new(), offset: 0, continues: false, state: State::Reading }
     }
 
     /// Gives the next lines, or `false` at the end. Lines that are whole before an error come first;
@@ -87,12 +95,22 @@ impl<R: Read> Framer<R> {
         let mut filled = self.carry.len();
         let mut whole = 0;
         lines.is_cut = false;
+        lines.continues = mem::take(&mut self.continues);
+        let mut objects = Objects::default();
         loop {
             // The carry of a line that was passed over may hold whole lines already.
             if let Some(last) = memrchr(b'\n', &buffer[whole..filled]) {
                 whole += last + 1;
             }
             if whole > 0 && (!self.framing.fill || filled == room) {
+                break;
+            }
+            if whole == 0
+                && (!self.framing.fill || filled == room)
+                && let Some(start) = objects.last_start(&buffer[..filled])
+            {
+                whole = start;
+                self.continues = true;
                 break;
             }
             if filled == room {
@@ -155,6 +173,49 @@ impl<R: Read> Framer<R> {
             }
             self.offset += count as u64;
         }
+    }
+}
+
+/// Looks for the places within a line where one JSON object ends and the next one begins.
+#[derive(Default)]
+struct Objects {
+    /// How far it has looked.
+    position: usize,
+    depth: u32,
+    in_string: bool,
+    escaped: bool,
+    /// Whether something stands between the objects; then nothing behind it is looked at.
+    is_broken: bool,
+    has_ended: bool,
+    last_start: Option<usize>,
+}
+
+impl Objects {
+    /// Where the last object begins that another one stands before. `line` is the same as in the call
+    /// before, or has grown.
+    fn last_start(&mut self, line: &[u8]) -> Option<usize> {
+        while self.position < line.len() && !self.is_broken {
+            match line[self.position] {
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.in_string => self.escaped = true,
+                b'"' if self.depth > 0 => self.in_string = !self.in_string,
+                _ if self.in_string => {}
+                b'{' => {
+                    if self.depth == 0 && self.has_ended {
+                        self.last_start = Some(self.position);
+                    }
+                    self.depth += 1;
+                }
+                b'}' if self.depth > 0 => {
+                    self.depth -= 1;
+                    self.has_ended |= self.depth == 0;
+                }
+                b' ' | b'\t' | b'\r' => {}
+                _ => self.is_broken = self.depth == 0,
+            }
+            self.position += 1;
+        }
+        self.last_start
     }
 }
 

@@ -12,9 +12,10 @@ use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{SystemTime, UNIX_EPOCH};
 use std::{thread, vec};
 
-use crate::engine::{Engine, EngineError, Options, Session};
+use crate::engine::{Batch, Context, Datetime, Engine, EngineError, Options, Session};
 use crate::framing::{Framer, Framing, Lines};
 use crate::sink::Sink;
 use crate::source::Source;
@@ -38,7 +39,9 @@ pub enum PumpError {
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// What the module is opened with.
-    pub options: Options,
+    pub options: Arc<Options>,
+    /// Whether the events shall say when they were collected.
+    pub collected_at: bool,
     /// How many threads transform, at least one.
     pub threads: usize,
     /// What a batch holds, in bytes of input.
@@ -67,10 +70,16 @@ pub fn pump<S: Sink + 'static>(
         max_line_bytes: settings.options.max_line_bytes as usize,
         fill: true,
     };
-    let names = sources.iter().map(Source::name).collect();
+    let origins = sources.iter().map(|source| (source.name(), source.origin())).collect();
     let input = Input { sources: sources.into_iter().enumerate(), current: None, framing, bytes_read, sequence: 0 };
     let output = Output { sink, turn: 0, position: Position::default(), is_stopped: false };
-    let pump = Arc::new(Pump { names, input: Mutex::new(input), output: Mutex::new(output), turned: Condvar::new() });
+    let pump = Arc::new(Pump {
+        origins,
+        collected_at: settings.collected_at,
+        input: Mutex::new(input),
+        output: Mutex::new(output),
+        turned: Condvar::new(),
+    });
 
     let (done, results) = mpsc::channel();
     for session in sessions {
@@ -96,7 +105,9 @@ pub fn pump<S: Sink + 'static>(
 }
 
 struct Pump<S> {
-    names: Vec<String>,
+    /// For each source its name in messages, and its origin in event ids.
+    origins: Vec<(String, String)>,
+    collected_at: bool,
     input: Mutex<Input>,
     output: Mutex<Output<S>>,
     turned: Condvar,
@@ -142,13 +153,19 @@ impl<S: Sink> Pump<S> {
         let mut piece = Piece::default();
         while lock(&self.input).next(&mut piece) {
             let assumed = lock(&self.output).header(piece.source);
-            let mut transformed = session.transform(assumed.as_deref(), piece.lines.bytes())?;
+            let (name, origin) = &self.origins[piece.source];
+            let context = Context {
+                origin: origin.clone(),
+                offset: piece.lines.offset,
+                collected_at: self.collected_at.then(now),
+            };
+            let mut transformed = session.transform(assumed.as_deref(), piece.lines.bytes(), &context)?;
             let Some(mut output) = self.wait_for_turn(piece.sequence) else { return Ok(()) };
             let header = output.header(piece.source);
             if header != assumed {
-                transformed = session.transform(header.as_deref(), piece.lines.bytes())?;
+                transformed = session.transform(header.as_deref(), piece.lines.bytes(), &context)?;
             }
-            output.write(&self.names[piece.source], &piece, &transformed.batch).map_err(PumpError::Output)?;
+            output.write(name, &piece, &mut transformed.batch).map_err(PumpError::Output)?;
             output.position.header = transformed.header;
             output.turn += 1;
             self.turned.notify_all();
@@ -174,11 +191,15 @@ impl<S: Sink> Output<S> {
         self.position.header.clone().filter(|_| self.position.source == source)
     }
 
-    fn write(&mut self, name: &str, piece: &Piece, batch: &crate::engine::Batch) -> io::Result<()> {
+    fn write(&mut self, name: &str, piece: &Piece, batch: &mut Batch) -> io::Result<()> {
         if self.position.source != piece.source {
             self.position = Position { source: piece.source, ..Position::default() };
         }
-        self.sink.write(name, self.position.lines_before, &piece.lines, batch)?;
+        // The line in whose middle this begins has been counted.
+        let counted = u64::from(piece.lines.continues).min(batch.counts.lines);
+        batch.counts.lines -= counted;
+        let lines_before = self.position.lines_before.saturating_sub(counted);
+        self.sink.write(name, lines_before, &piece.lines, batch)?;
         self.position.lines_before += batch.counts.lines;
         match &piece.failure {
             Some(error) => self.sink.source_failed(name, error),
@@ -230,6 +251,12 @@ impl Piece {
         self.failure = Some(error);
         true
     }
+}
+
+fn now() -> Datetime {
+    // A clock before 1970 is wrong anyway.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Datetime { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() }
 }
 
 /// A thread that panicked has left nothing half done that the others could see.

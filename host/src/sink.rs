@@ -31,7 +31,7 @@ pub struct Totals {
     pub events: u64,
     /// Records rejected.
     pub rejects: u64,
-    /// Blank lines and header lines.
+    /// Blank lines, header lines, control messages.
     pub skips: u64,
     /// Rejects by reason.
     pub reasons: BTreeMap<String, u64>,
@@ -110,9 +110,9 @@ impl<W: Write + Send> Sink for NdjsonSink<W> {
 
 impl<W: Write> NdjsonSink<W> {
     fn reject(&mut self, reject: &Reject<'_>) -> io::Result<()> {
-        match self.totals.reasons.get_mut(reject.reason) {
+        match self.totals.reasons.get_mut(reject.fault.reason) {
             Some(count) => *count += 1,
-            None => drop(self.totals.reasons.insert(reject.reason.into(), 1)),
+            None => drop(self.totals.reasons.insert(reject.fault.reason.into(), 1)),
         }
         match &mut self.rejects {
             Rejects::File(file) => {

@@ -77,6 +77,14 @@ impl Source {
         }
     }
 
+    /// What event ids are made of: the same for every way to the same file.
+    pub fn origin(&self) -> String {
+        match self {
+            Source::Stdin => "-".into(),
+            Source::File(path) => path.canonicalize().unwrap_or_else(|_| path.clone()).display().to_string(),
+        }
+    }
+
     /// How many bytes it holds, where that is known before it is read.
     pub fn size(&self) -> Option<u64> {
         match self {

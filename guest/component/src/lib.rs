@@ -4,7 +4,10 @@
 use std::cell::{Cell, RefCell};
 
 use exports::vpcflow::ecs::transform as wit;
-use vpcflow_parser::{Batch, OpenError, Options, Reason, Reject, Schema, Transformer};
+use vpcflow_parser::{
+    Batch, ColumnReading, Context, Databases, Explanation, Fault, FieldDescription, Moment, OpenError, Options,
+    Outcome, Reason, Reject, Schema, TimeField, Transformer,
+};
 
 wit_bindgen::generate!({ path: "../../wit", world: "module" });
 
@@ -12,6 +15,13 @@ struct Module;
 
 impl wit::Guest for Module {
     type Transformer = Instance;
+
+    fn describe() -> wit::Description {
+        wit::Description {
+            schemas: Schema::ALL.map(|schema| schema.name().to_owned()).into(),
+            fields: vpcflow_parser::describe().into_iter().map(field).collect(),
+        }
+    }
 }
 
 export!(Module);
@@ -24,19 +34,29 @@ struct Instance {
 
 impl wit::GuestTransformer for Instance {
     fn open(options: wit::Options) -> Result<wit::Transformer, wit::OpenError> {
-        let schema = match &options.schema {
+        let schema = match options.schema {
             None => Schema::default(),
-            Some(name) => Schema::by_name(name).ok_or_else(|| open_error(OpenError::UnknownSchema(name.clone())))?,
+            Some(name) => Schema::by_name(&name).ok_or_else(|| open_error(OpenError::UnknownSchema(name)))?,
         };
-        let max_line_bytes = options.max_line_bytes as usize;
-        let transformer =
-            Transformer::open(&Options { schema, format: options.format, max_line_bytes }).map_err(open_error)?;
-        Ok(wit::Transformer::new(Instance { transformer: RefCell::new(transformer), events_bytes: Cell::new(0) }))
+        let options = Options {
+            schema,
+            format: options.format,
+            max_line_bytes: options.max_line_bytes as usize,
+            keep_message: options.keep_message,
+            time_field: options.time_field.map(|field| match field {
+                wit::TimeField::Start => TimeField::Start,
+                wit::TimeField::End => TimeField::End,
+            }),
+            event_id: options.event_id,
+            databases: Databases { city: options.geoip_city, asn: options.geoip_asn },
+        };
+        let transformer = RefCell::new(Transformer::open(options).map_err(open_error)?);
+        Ok(wit::Transformer::new(Instance { transformer, events_bytes: Cell::new(0) }))
     }
 
-    fn transform(&self, input: Vec<u8>) -> wit::Batch {
+    fn transform(&self, input: Vec<u8>, context: wit::Context) -> wit::Batch {
         let mut batch = Batch { events: Vec::with_capacity(self.events_bytes.get()), ..Batch::default() };
-        self.transformer.borrow_mut().transform(&input, &mut batch);
+        self.transformer.borrow_mut().transform(&input, &parser_context(&context), &mut batch);
         self.events_bytes.set(batch.events.capacity());
         let counts = batch.counts;
         wit::Batch {
@@ -54,6 +74,16 @@ impl wit::GuestTransformer for Instance {
     fn header(&self) -> Option<String> {
         self.transformer.borrow().header().map(str::to_owned)
     }
+
+    fn explain(&self, line: Vec<u8>, context: wit::Context) -> Vec<wit::Explanation> {
+        let explanations = self.transformer.borrow_mut().explain(&line, &parser_context(&context));
+        explanations.into_iter().map(explanation).collect()
+    }
+}
+
+fn parser_context(context: &wit::Context) -> Context<'_> {
+    let moment = |at: wit::Datetime| Moment { unix_secs: at.seconds, nanos: at.nanoseconds };
+    Context { origin: &context.origin, offset: context.offset, collected_at: context.collected_at.map(moment) }
 }
 
 fn open_error(error: OpenError) -> wit::OpenError {
@@ -61,16 +91,24 @@ fn open_error(error: OpenError) -> wit::OpenError {
     match error {
         OpenError::UnknownSchema(_) => wit::OpenError::UnknownSchema(text),
         OpenError::BadFormat(_) => wit::OpenError::BadFormat(text),
+        OpenError::NotInSchema { .. } => wit::OpenError::NotInSchema(text),
+        OpenError::BadDatabase(_) => wit::OpenError::BadDatabase(text),
         _ => wit::OpenError::Other(text),
     }
 }
 
 fn reject(reject: Reject) -> wit::Reject {
-    let fault = reject.fault;
     wit::Reject {
         line: reject.line,
         offset: reject.offset as u32,
         length: reject.length as u32,
+        event: reject.event.map(|event| wit::RejectedEvent { index: event.index, text: event.text }),
+        fault: fault(reject.fault),
+    }
+}
+
+fn fault(fault: Fault) -> wit::Fault {
+    wit::Fault {
         reason: match fault.reason {
             Reason::LineTooLong => wit::Reason::LineTooLong,
             Reason::NotUtf8 => wit::Reason::NotUtf8,
@@ -79,11 +117,41 @@ fn reject(reject: Reject) -> wit::Reject {
             Reason::BadValue => wit::Reason::BadValue,
             Reason::BadJson => wit::Reason::BadJson,
             Reason::NotARecord => wit::Reason::NotARecord,
+            Reason::BadEnvelope => wit::Reason::BadEnvelope,
             other => wit::Reason::Other(format!("{other:?}")),
         },
         column: fault.column,
         field: fault.field.map(Into::into),
         found: fault.found,
         wanted: fault.wanted.into(),
+    }
+}
+
+fn explanation(explanation: Explanation) -> wit::Explanation {
+    let column = |column: ColumnReading| wit::ColumnReading {
+        number: column.number,
+        name: column.name,
+        found: column.found,
+        reading: column.reading,
+        members: column.members,
+    };
+    wit::Explanation {
+        summary: explanation.summary,
+        columns: explanation.columns.into_iter().map(column).collect(),
+        outcome: match explanation.outcome {
+            Outcome::Event(event) => wit::Outcome::Event(event),
+            Outcome::Reject(rejected) => wit::Outcome::Rejected(fault(rejected)),
+            Outcome::Skip(reason) => wit::Outcome::Skipped(reason.into()),
+        },
+    }
+}
+
+fn field(field: FieldDescription) -> wit::Field {
+    wit::Field {
+        name: field.name.into(),
+        since: field.info.map(|info| info.since.into()),
+        kind: field.info.map_or("text", |info| info.kind.wanted()).into(),
+        meaning: field.info.map_or("A field that is newer than this table, or not of AWS's.", |info| info.doc).into(),
+        members: field.members.into(),
     }
 }

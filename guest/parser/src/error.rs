@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::schema::Schema;
+
 /// Why a transformer cannot be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -12,6 +14,15 @@ pub enum OpenError {
     UnknownSchema(String),
     /// The given format is none.
     BadFormat(FormatError),
+    /// An option that the schema has no use for.
+    NotInSchema {
+        /// The option, in words.
+        option: &'static str,
+        /// The schema's name.
+        schema: &'static str,
+    },
+    /// Bytes that are no MaxMind DB file.
+    BadDatabase(String),
 }
 
 /// Why a list of names is not a format.
@@ -45,9 +56,12 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             OpenError::UnknownSchema(name) => {
-                write!(f, "no schema is called {name}; there is {}", crate::schema::Schema::NAMES.join(", "))
+                let names = Schema::ALL.map(Schema::name).join(", ");
+                write!(f, "no schema is called {name}; there are {names}")
             }
             OpenError::BadFormat(error) => error.fmt(f),
+            OpenError::NotInSchema { option, schema } => write!(f, "the schema {schema} has no place for {option}"),
+            OpenError::BadDatabase(error) => f.write_str(error),
         }
     }
 }
@@ -73,6 +87,8 @@ pub enum Reason {
     BadJson,
     /// JSON that is no flow log record.
     NotARecord,
+    /// An envelope that cannot be unpacked: its base64, its gzip data or its parts.
+    BadEnvelope,
 }
 
 /// A record that became no event. Nothing of it was written.
@@ -80,12 +96,24 @@ pub enum Reason {
 pub struct Reject {
     /// Index of the line within the input, from 0.
     pub line: u32,
-    /// Where the line begins within the input, in bytes.
+    /// Where the line begins within the input, in bytes; where several JSON objects stand on one
+    /// line, where the object begins.
     pub offset: usize,
-    /// Length of the line in bytes, without its line end.
+    /// Length of the line or object in bytes, without its line end.
     pub length: usize,
+    /// Where that is an envelope: which of its log events.
+    pub event: Option<RejectedEvent>,
     /// What is wrong.
     pub fault: Fault,
+}
+
+/// A log event within an envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedEvent {
+    /// Its index within the envelope, from 0.
+    pub index: u32,
+    /// Its message, or its JSON where it has none.
+    pub text: String,
 }
 
 /// What is wrong with a record, where, and what was wanted instead.

@@ -35,7 +35,7 @@ macro_rules! fields {
             pub const ALL: [Field; 72] = [$(Field::$variant),*];
         }
 
-        const TABLE: [FieldInfo; Field::ALL.len()] = [
+        static TABLE: [FieldInfo; Field::ALL.len()] = [
             $(FieldInfo { name: $name, since: $since, kind: Kind::$kind, shape: $shape, doc: $doc }),*
         ];
     };
@@ -129,7 +129,7 @@ fields! {
 
 impl Field {
     /// The field's row.
-    pub fn info(self) -> &'static FieldInfo {
+    pub const fn info(self) -> &'static FieldInfo {
         &TABLE[self as usize]
     }
 

@@ -8,19 +8,16 @@ use std::sync::LazyLock;
 
 use crate::error::FormatError;
 use crate::field::{Field, bare};
+use crate::record::{Layout, Unknown};
 use crate::value::{Kind, Shape};
 
-/// For every field the column that holds it, or [`NO_COLUMN`].
-pub(crate) type Slots = [u8; Field::ALL.len()];
-/// No format has this many columns.
-pub(crate) const NO_COLUMN: u8 = u8::MAX;
-/// More columns than AWS has fields, and few enough for [`Slots`].
+/// More columns than AWS has fields, and few enough for [`Layout`].
 pub(crate) const MAX_COLUMNS: usize = 250;
 
 #[derive(Debug)]
 pub(crate) struct Format {
     pub(crate) columns: Vec<Column>,
-    pub(crate) slots: Slots,
+    pub(crate) layout: Layout,
     /// Whether nobody said that this is the format.
     pub(crate) guessed: bool,
 }
@@ -53,12 +50,11 @@ impl Format {
             return None;
         }
         let format = Format::compile(names).ok()?;
-        let known = format.slots.iter().filter(|&&slot| slot != NO_COLUMN).count();
-        (2 * known >= format.columns.len()).then_some((line, format))
+        (2 * format.layout.fields.len() >= format.columns.len()).then_some((line, format))
     }
 
     fn compile<'a>(names: impl Iterator<Item = &'a str>) -> Result<Format, FormatError> {
-        let mut format = Format { columns: Vec::new(), slots: [NO_COLUMN; Field::ALL.len()], guessed: false };
+        let mut format = Format { columns: Vec::new(), layout: Layout::new(), guessed: false };
         for name in names {
             if !is_spelled_like_a_name(bare(name)) {
                 return Err(FormatError::BadName(name.into()));
@@ -68,24 +64,32 @@ impl Format {
             }
             format.push(name)?;
         }
-        match format.slots.iter().all(|&slot| slot == NO_COLUMN) {
+        match format.layout.fields.is_empty() {
             true => Err(FormatError::NoKnownField),
             false => Ok(format),
         }
     }
 
     fn push(&mut self, name: &str) -> Result<(), FormatError> {
+        let slot = self.columns.len();
         let column = match Field::by_name(name) {
             Some(field) => {
-                let slot = &mut self.slots[field as usize];
-                if *slot != NO_COLUMN {
-                    return Err(FormatError::FieldTwice(field.info().name.into()));
-                }
-                *slot = self.columns.len() as u8;
                 let info = field.info();
+                if self.layout.has(field) {
+                    return Err(FormatError::FieldTwice(info.name.into()));
+                }
+                self.layout.add(field, slot);
                 Column { name: info.name.into(), kind: info.kind, shape: info.shape }
             }
-            None => Column { name: bare(name).into(), kind: Kind::Text, shape: Shape::Any },
+            None => {
+                let name = bare(name);
+                let is_same = |other: &Unknown| other.name.replace('-', "_") == name.replace('-', "_");
+                if self.layout.unknown.iter().any(is_same) {
+                    return Err(FormatError::FieldTwice(name.into()));
+                }
+                self.layout.unknown.push(Unknown { name: name.into(), slot });
+                Column { name: name.into(), kind: Kind::Text, shape: Shape::Any }
+            }
         };
         self.columns.push(column);
         Ok(())
@@ -142,7 +146,8 @@ mod tests {
     fn all_spellings_compile_to_one_header() {
         let format = Format::parse("${version} account_id,accountId2 srcAddr").unwrap();
         assert_eq!(format.names(), "version account-id accountId2 srcaddr");
-        assert_eq!(format.slots[Field::Srcaddr as usize], 3);
+        assert_eq!(format.layout.slot(Field::Srcaddr), 3);
+        assert_eq!(&*format.layout.unknown[0].name, "accountId2");
     }
 
     #[test]
@@ -151,8 +156,12 @@ mod tests {
         assert_eq!(error(""), "the format has no field that AWS names");
         assert_eq!(error("foo bar"), "the format has no field that AWS names");
         assert_eq!(error("version srcaddr version"), "the format has the field version twice");
+        assert_eq!(error("version some-tag some_tag"), "the format has the field some_tag twice");
         assert_eq!(error("version 10.0.0.1"), "the format has 10.0.0.1, which is not a field name");
-        assert_eq!(error(&format!("version {}", "x ".repeat(250))), "the format has more than 250 columns");
+        assert_eq!(
+            error(&format!("version {}", (0..250).map(|i| format!("x{i} ")).collect::<String>())),
+            "the format has more than 250 columns"
+        );
     }
 
     #[test]

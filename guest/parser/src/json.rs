@@ -33,6 +33,18 @@ impl<'a> Writer<'a> {
         self.length
     }
 
+    /// How much has been written so far.
+    #[inline(always)]
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Takes back the literal that was written last.
+    #[inline(always)]
+    pub(crate) fn take_back<const N: usize>(&mut self, _last: &[u8; N]) {
+        self.length -= N;
+    }
+
     /// Writes text that is known when the program is built.
     #[inline(always)]
     pub(crate) fn literal<const N: usize>(&mut self, text: &[u8; N]) {
@@ -75,6 +87,23 @@ impl<'a> Writer<'a> {
     pub(crate) fn exact(&mut self, bytes: &[u8]) {
         self.buffer[self.length..][..bytes.len()].copy_from_slice(bytes);
         self.length += bytes.len();
+    }
+
+    /// Writes an integer.
+    #[inline(always)]
+    pub(crate) fn integer(&mut self, number: u64) {
+        let mut digits = [0; 20];
+        let mut start = digits.len();
+        let mut rest = number;
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.exact(&digits[start..]);
     }
 
     /// Writes a word in lower case.

@@ -1,6 +1,7 @@
-//! Records in JSON: an object of flow log fields, or one that carries a line under `message`.
+//! Records in JSON: an object whose members are flow log fields.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -8,51 +9,41 @@ use serde_json::value::RawValue;
 
 use crate::error::{Fault, Reason};
 use crate::field::Field;
-use crate::format::{NO_COLUMN, Slots};
 use crate::line::Value;
+use crate::record::{Layout, Unknown};
 use crate::value::{Kind, integer};
-
-/// What an object was.
-pub(crate) enum Object {
-    /// A record; its values are in the [`JsonRecord`].
-    Record,
-    /// `{"message": "<line>"}`, as Firehose delivers it.
-    Message(String),
-}
 
 /// The values of an object; one is used again for every object.
 #[derive(Debug)]
 pub(crate) struct JsonRecord {
     pub(crate) text: Vec<u8>,
     pub(crate) values: Vec<Value>,
-    pub(crate) slots: Slots,
+    pub(crate) layout: Layout,
 }
 
 impl JsonRecord {
     pub(crate) fn new() -> JsonRecord {
-        JsonRecord { text: Vec::new(), values: Vec::new(), slots: [NO_COLUMN; Field::ALL.len()] }
+        JsonRecord { text: Vec::new(), values: Vec::new(), layout: Layout::new() }
     }
 
-    /// Reads one object. Keys that AWS does not name are passed over.
-    pub(crate) fn read(&mut self, line: &str) -> Result<Object, Box<Fault>> {
+    /// Reads the members of one object. Those that AWS does not name come behind the others, as texts.
+    pub(crate) fn read(&mut self, members: &Members<'_>) -> Result<(), Box<Fault>> {
         self.text.clear();
         self.values.clear();
-        self.slots = [NO_COLUMN; Field::ALL.len()];
-        let members: Members<'_> = serde_json::from_str(line).map_err(|error| bad_json(&error))?;
-        for (key, value) in members.0 {
+        self.layout.clear();
+        // By the name that events give them, so that none of them has a name twice.
+        let mut unknown = BTreeMap::new();
+        for (key, value) in &members.0 {
             match key {
-                Key::Message if value.get().starts_with('"') => {
-                    return Ok(Object::Message(unquote(value.get())?.into_owned()));
-                }
-                Key::Field(field) => self.push(field, value.get())?,
-                Key::Message | Key::Unknown => {}
+                Key::Field(field) => self.push(*field, value.get())?,
+                Key::Other(name) => drop(unknown.insert(name.replace('-', "_"), (name, value.get()))),
+                Key::Message => drop(unknown.insert("message".into(), (&Cow::Borrowed("message"), value.get()))),
             }
         }
-        if self.values.is_empty() {
-            let wanted = "an object of flow log fields, or one with a line under message";
-            return Err(Fault::new(Reason::NotARecord, Fault::excerpt(line.as_bytes()), wanted));
+        for (name, json) in unknown.into_values() {
+            self.push_unknown(name, json)?;
         }
-        Ok(Object::Record)
+        Ok(())
     }
 
     fn push(&mut self, field: Field, json: &str) -> Result<(), Box<Fault>> {
@@ -70,21 +61,39 @@ impl JsonRecord {
             b"" => 0,
             value => kind.read(value, 0, value.len()).ok_or_else(|| illegal(field, &text))?,
         };
-        let start = self.text.len();
         // A protocol keeps its own text: the published Sekoia sample shows it.
-        let written = if kind == Kind::Protocol { &*text } else { &*canonical };
-        self.text.extend_from_slice(written.as_bytes());
-        let value = Value { start, end: self.text.len(), number };
+        let value = self.append(if kind == Kind::Protocol { &text } else { &canonical }, number);
         // The last of several members of one field counts, as in most readers of JSON; so there are
         // never more values than fields.
-        match self.values.get_mut(usize::from(self.slots[field as usize])) {
+        match self.values.get_mut(self.layout.slot(field)) {
             Some(earlier) => *earlier = value,
             None => {
-                self.slots[field as usize] = self.values.len() as u8;
+                self.layout.add(field, self.values.len());
                 self.values.push(value);
             }
         }
         Ok(())
+    }
+
+    /// A string as it is; anything else, also an object, as its JSON.
+    fn push_unknown(&mut self, name: &str, json: &str) -> Result<(), Box<Fault>> {
+        let text = match json.as_bytes()[0] {
+            b'"' => unquote(json)?,
+            b'n' => return Ok(()),
+            _ => Cow::Borrowed(json),
+        };
+        if text != "-" {
+            let value = self.append(&text, 0);
+            self.layout.unknown.push(Unknown { name: name.into(), slot: self.values.len() });
+            self.values.push(value);
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, text: &str, number: u64) -> Value {
+        let start = self.text.len();
+        self.text.extend_from_slice(text.as_bytes());
+        Value { start, end: self.text.len(), number }
     }
 }
 
@@ -103,17 +112,18 @@ fn without_fraction(text: &str) -> Cow<'_, str> {
     }
 }
 
-fn unquote(json: &str) -> Result<Cow<'_, str>, Box<Fault>> {
+/// The text of a JSON string.
+pub(crate) fn unquote(json: &str) -> Result<Cow<'_, str>, Box<Fault>> {
     match json.contains('\\') {
         true => serde_json::from_str(json).map(Cow::Owned).map_err(|error| bad_json(&error)),
         false => Ok(Cow::Borrowed(&json[1..json.len() - 1])),
     }
 }
 
-fn bad_json(error: &serde_json::Error) -> Box<Fault> {
+pub(crate) fn bad_json(error: &serde_json::Error) -> Box<Fault> {
     // There is one line only; its own number is the caller's to tell.
     let found = error.to_string().replace(" at line 1 column ", " at byte ");
-    Fault::new(Reason::BadJson, found, "one JSON object on one line")
+    Fault::new(Reason::BadJson, Fault::excerpt(found.as_bytes()), "JSON objects, each within one line")
 }
 
 fn illegal(field: Field, found: &str) -> Box<Fault> {
@@ -123,35 +133,86 @@ fn illegal(field: Field, found: &str) -> Box<Fault> {
     fault
 }
 
-enum Key {
+/// What a member is called.
+#[derive(Clone, Debug)]
+pub(crate) enum Key<'a> {
+    /// `message`, which may carry a line.
     Message,
     Field(Field),
-    Unknown,
+    Other(Cow<'a, str>),
 }
 
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key<'de>, D::Error> {
         struct KeyVisitor;
-        impl Visitor<'_> for KeyVisitor {
-            type Value = Key;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a key")
             }
 
-            fn visit_str<E>(self, key: &str) -> Result<Key, E> {
-                Ok(match key {
-                    "message" => Key::Message,
-                    _ => Field::by_name(key).map_or(Key::Unknown, Key::Field),
-                })
+            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
+                Ok(known_key(key).unwrap_or(Key::Other(Cow::Borrowed(key))))
+            }
+
+            fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
+                Ok(known_key(key).unwrap_or_else(|| Key::Other(Cow::Owned(key.into()))))
             }
         }
         deserializer.deserialize_str(KeyVisitor)
     }
 }
 
-/// The members of an object in their own order, numbers as they were written.
-struct Members<'a>(Vec<(Key, &'a RawValue)>);
+fn known_key(key: &str) -> Option<Key<'static>> {
+    match key {
+        "message" => Some(Key::Message),
+        _ => Field::by_name(key).map(Key::Field),
+    }
+}
+
+/// The members of an object in their own order, values as they were written.
+#[derive(Debug)]
+pub(crate) struct Members<'a>(Vec<(Key<'a>, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    pub(crate) fn parse(json: &'a str) -> Result<Members<'a>, Box<Fault>> {
+        serde_json::from_str(json).map_err(|error| bad_json(&error))
+    }
+
+    /// The line under `message`, as JSON, if it is a string.
+    pub(crate) fn message(&self) -> Option<&'a str> {
+        let message = |(key, value): &(Key<'a>, &'a RawValue)| matches!(key, Key::Message).then_some(value.get());
+        self.0.iter().filter_map(message).find(|json| json.starts_with('"'))
+    }
+
+    /// The JSON of a member that is no field.
+    pub(crate) fn other(&self, name: &str) -> Option<&'a str> {
+        let member = self.0.iter().find(|(key, _)| matches!(key, Key::Other(key) if key == name));
+        member.map(|(_, value)| value.get())
+    }
+
+    /// The JSON of every member.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &'a str> {
+        self.0.iter().map(|(_, value)| value.get())
+    }
+
+    /// Each member as an object of its own, and its name.
+    pub(crate) fn each_alone(&self) -> impl Iterator<Item = (String, Members<'a>)> {
+        self.0.iter().map(|(key, value)| {
+            let name = match key {
+                Key::Message => "message",
+                Key::Field(field) => field.info().name,
+                Key::Other(name) => name,
+            };
+            (name.to_owned(), Members(vec![(key.clone(), value)]))
+        })
+    }
+
+    pub(crate) fn has_field(&self) -> bool {
+        self.0.iter().any(|(key, _)| matches!(key, Key::Field(_)))
+    }
+}
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members<'de>, D::Error> {

@@ -4,11 +4,12 @@
 //! event in the vocabulary of a [`Schema`], or a [`Reject`] that says where and why:
 //!
 //! ```
-//! use vpcflow_parser::{Batch, Options, Transformer};
+//! use vpcflow_parser::{Batch, Context, Options, Transformer};
 //!
-//! let mut transformer = Transformer::open(&Options::default())?;
+//! let mut transformer = Transformer::open(Options::default())?;
 //! let mut batch = Batch::default();
-//! transformer.transform(b"version srcaddr dstaddr srcport\n2 10.0.0.1 10.0.0.2 443\n2 10.0.0.1 10.0.0.2 https\n", &mut batch);
+//! let lines = b"version srcaddr dstaddr srcport\n2 10.0.0.1 10.0.0.2 443\n2 10.0.0.1 10.0.0.2 https\n";
+//! transformer.transform(lines, &Context::default(), &mut batch);
 //!
 //! assert_eq!((batch.counts.lines, batch.counts.events, batch.counts.rejects, batch.counts.skips), (3, 1, 1, 1));
 //! assert!(batch.events.starts_with(br#"{"message":"2 10.0.0.1 10.0.0.2 443","#));
@@ -21,26 +22,39 @@
 //! What this crate does not do: it reads and writes no file, opens no socket, asks no clock and
 //! draws no random number. The same input gives the same bytes, for every cut at line ends.
 //!
-//! The flow: [`Transformer::transform`] splits a line to columns (`line`), reads them under the format
-//! in force (`format`, `value`, `address`) to a record (`record`; `json_record` for JSON), and has the
-//! schema write the event (`schema`, with `json`, `time` and `protocol`).
+//! The flow: [`Transformer::transform`] takes line by line (`line`). A text line is read under the format
+//! in force (`text_record`, `format`, `value`, `address`); JSON is unpacked (`envelope`) to text lines and to
+//! objects of fields (`json_record`). Either gives a `record`, of which the schema writes the event (`schema`,
+//! with `json`, `time`, `protocol`, `community_id`, `identity` and `enrichment`).
+//! [`describe`] and [`Transformer::explain`] tell people where each value goes.
 
 mod address;
+mod community_id;
+mod describe;
+mod enrichment;
+mod envelope;
 mod error;
+mod explain;
 mod field;
 mod format;
+mod identity;
 mod json;
 mod json_record;
 mod line;
 mod protocol;
 mod record;
 mod schema;
+mod text_record;
 mod time;
 mod transformer;
 mod value;
 
-pub use error::{Fault, FormatError, OpenError, Reason, Reject};
+pub use describe::{FieldDescription, describe};
+pub use enrichment::Databases;
+pub use error::{Fault, FormatError, OpenError, Reason, Reject, RejectedEvent};
+pub use explain::{ColumnReading, Explanation, Outcome};
 pub use field::{Field, FieldInfo};
-pub use schema::Schema;
-pub use transformer::{Batch, Counts, Options, Transformer};
+pub use schema::{Schema, TimeField};
+pub use time::Moment;
+pub use transformer::{Batch, Context, Counts, Options, Transformer};
 pub use value::{Kind, Shape};

@@ -1,8 +1,55 @@
 //! A record: the values of one line under a format, whatever the line was written in.
 
 use crate::field::Field;
-use crate::format::Slots;
 use crate::line::Value;
+
+/// Which value belongs to which field.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    slots: [u8; Field::ALL.len()],
+    /// The fields that have a slot, in the order of the table.
+    pub(crate) fields: Vec<Field>,
+    /// Names that AWS does not have, or not yet.
+    pub(crate) unknown: Vec<Unknown>,
+}
+
+/// No record has this many values of known fields.
+const NO_SLOT: u8 = u8::MAX;
+
+/// A value under a name that is not in the table.
+#[derive(Clone, Debug)]
+pub(crate) struct Unknown {
+    pub(crate) name: Box<str>,
+    pub(crate) slot: usize,
+}
+
+impl Layout {
+    pub(crate) fn new() -> Layout {
+        Layout { slots: [NO_SLOT; Field::ALL.len()], fields: Vec::new(), unknown: Vec::new() }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.slots = [NO_SLOT; Field::ALL.len()];
+        self.fields.clear();
+        self.unknown.clear();
+    }
+
+    /// The slot of a field, or one beyond every list of values.
+    #[inline]
+    pub(crate) fn slot(&self, field: Field) -> usize {
+        self.slots[field as usize].into()
+    }
+
+    pub(crate) fn has(&self, field: Field) -> bool {
+        self.slots[field as usize] != NO_SLOT
+    }
+
+    pub(crate) fn add(&mut self, field: Field, slot: usize) {
+        self.slots[field as usize] = u8::try_from(slot).expect("there are fewer fields and columns than NO_SLOT");
+        let place = self.fields.partition_point(|&other| (other as usize) < field as usize);
+        self.fields.insert(place, field);
+    }
+}
 
 /// What the schemas read. Absent values (`-`, JSON `null`, no such column) are empty ranges.
 pub(crate) struct Record<'a> {
@@ -13,7 +60,7 @@ pub(crate) struct Record<'a> {
     pub(crate) values: &'a [Value],
     /// All values together are no longer than this.
     pub(crate) value_bytes: usize,
-    pub(crate) slots: &'a Slots,
+    pub(crate) layout: &'a Layout,
     /// Whether no value needs an escape in JSON.
     pub(crate) plain: bool,
 }
@@ -41,19 +88,28 @@ impl<'a> Record<'a> {
     /// The field's text, if the record has it.
     #[inline]
     pub(crate) fn text(&self, field: Field) -> Option<Text<'a>> {
-        let value = self.value(field)?;
-        Some(Text { tail: &self.text[value.start..], length: value.end - value.start, plain: self.plain })
+        self.text_at(self.layout.slot(field))
     }
 
     /// The field's number, if the record has it: a time in Unix milliseconds.
     #[inline]
     pub(crate) fn number(&self, field: Field) -> Option<u64> {
-        self.value(field).map(|value| value.number)
+        self.value(self.layout.slot(field)).map(|value| value.number)
+    }
+
+    /// Names that are not in the table, and their values.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = (&'a str, Text<'a>)> {
+        self.layout.unknown.iter().filter_map(|unknown| Some((&*unknown.name, self.text_at(unknown.slot)?)))
     }
 
     #[inline]
-    fn value(&self, field: Field) -> Option<&'a Value> {
-        // NO_COLUMN is beyond every list of values.
-        self.values.get(usize::from(self.slots[field as usize])).filter(|value| value.start < value.end)
+    fn text_at(&self, slot: usize) -> Option<Text<'a>> {
+        let value = self.value(slot)?;
+        Some(Text { tail: &self.text[value.start..], length: value.end - value.start, plain: self.plain })
+    }
+
+    #[inline]
+    fn value(&self, slot: usize) -> Option<&'a Value> {
+        self.values.get(slot).filter(|value| value.start < value.end)
     }
 }

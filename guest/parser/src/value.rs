@@ -28,7 +28,7 @@ pub enum Kind {
 /// as milliseconds it is later than March 1973.
 const LARGEST_TIME_IN_SECONDS: u64 = 100_000_000_000;
 /// 9999-12-31T23:59:59.999Z, the last moment that RFC 3339 can write.
-const LARGEST_TIME_IN_MILLIS: u64 = 253_402_300_799_999;
+pub(crate) const LARGEST_TIME_IN_MILLIS: u64 = 253_402_300_799_999;
 
 impl Kind {
     /// Reads the value that stands in `text` from `start` to `end`. Gives the number that it stands
@@ -60,6 +60,16 @@ impl Kind {
             Kind::Int32 => "an integer, 0 to 2147483647",
             Kind::Int64 => "an integer, 0 to 9223372036854775807",
             Kind::Time => "a time in Unix seconds or milliseconds",
+        }
+    }
+
+    /// A legal value of the kind and `shape`, another one for every `number`.
+    pub(crate) fn example(self, shape: Shape, number: u8) -> String {
+        match (self, shape) {
+            (Kind::Address, _) => format!("192.0.2.{number}"),
+            (Kind::Text, Shape::OneOf(words)) => words[0].into(),
+            (Kind::Text, _) => format!("x{number}"),
+            _ => number.to_string(),
         }
     }
 

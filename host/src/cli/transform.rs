@@ -11,12 +11,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use same_file::Handle;
 
+use super::event_options::EventOptions;
 use super::{FAILED, REJECTED};
-use crate::engine::{Engine, Limits, Options};
 use crate::pump::{PumpError, Settings, pump};
 use crate::sink::{NdjsonSink, Rejects, SHOWN_REJECTS, Totals, tell};
 use crate::source::Source;
@@ -24,7 +24,8 @@ use crate::source::Source;
 /// Turn flow log records into ECS events, one JSON object a line
 ///
 /// Reads files, folders, globs and standard input, each plain, gzip or zstd as its first bytes
-/// tell. Records are text lines or JSON objects, one a line. The columns of a text line come from
+/// tell. Records are text lines or JSON objects, also in the envelopes of Firehose, CloudWatch
+/// Logs and Lambda, also run together on one line. The columns of a text line come from
 /// --format, else from the last header line, else from the orders that AWS publishes, if
 /// every column fits its field.
 ///
@@ -35,14 +36,12 @@ pub(super) struct Arguments {
     /// Files, folders or globs; none, or `-`: standard input
     paths: Vec<PathBuf>,
 
-    /// Vocabulary of the events [default: sekoia]
-    #[arg(long, value_name = "NAME")]
-    schema: Option<String>,
+    #[command(flatten)]
+    events: EventOptions,
 
-    /// Columns of the text lines: field names as in AWS's LogFormat, `${version} ${account-id} …`,
-    /// or plain, with hyphens or underscores
-    #[arg(long, value_name = "FIELDS")]
-    format: Option<String>,
+    /// Write the time of collection into the events
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = CollectedAt::None)]
+    collected_at: CollectedAt,
 
     /// Write the events to FILE [default: standard output]
     #[arg(long, short, value_name = "FILE")]
@@ -65,26 +64,19 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
 
-    /// Run this component of the world vpcflow:ecs/module instead of the built-in one
-    #[arg(long, value_name = "FILE")]
-    module: Option<PathBuf>,
-
-    /// Reject lines that are longer than this
-    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
-    max_line_bytes: u32,
-
     /// Bytes of input for one call of the module
     #[arg(long, value_name = "BYTES", default_value_t = Settings::DEFAULT_BATCH_BYTES as u32,
         value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
     batch_bytes: u32,
+}
 
-    /// Memory limit of the module on each thread
-    #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
-    module_memory_mib: u32,
-
-    /// Deadline for one call of the module; a line that misses it is rejected
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86400))]
-    call_timeout_secs: u64,
+/// When the events are said to have been collected.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CollectedAt {
+    /// When their batch is transformed
+    Now,
+    /// They do not say, so that the same input gives the same bytes
+    None,
 }
 
 const EXAMPLES: &str = "\
@@ -93,6 +85,7 @@ Examples:
   vpcflow transform -o events.ndjson AWSLogs/      all files below a folder, plain or compressed
   vpcflow transform --rejects bad.ndjson '*.gz'    what could not be read, with place and reason
   vpcflow transform --format '${srcaddr} ${dstaddr} ${bytes}' flow.log
+  vpcflow transform --schema elastic --event-id --geoip-city GeoLite2-City.mmdb AWSLogs/
   tail -f flow.log | vpcflow transform             each line as it arrives
 
 Exit status:
@@ -106,21 +99,11 @@ impl Arguments {
         let started = Instant::now();
         let sources = Source::from_paths(&self.paths)?;
         self.refuse_to_overwrite(&sources)?;
-        let limits = Limits {
-            memory_bytes: (self.module_memory_mib as usize) << 20,
-            call_timeout: Duration::from_secs(self.call_timeout_secs),
-        };
-        let engine = match &self.module {
-            Some(path) => Engine::from_file(path, limits)?,
-            None => Engine::new(vpcflow_modules::COMPONENT, limits)?,
-        };
+        let engine = self.events.engine()?;
         let threads = self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
         let settings = Settings {
-            options: Options {
-                schema: self.schema.clone(),
-                format: self.format.clone(),
-                max_line_bytes: self.max_line_bytes,
-            },
+            options: Arc::new(self.events.options()?),
+            collected_at: self.collected_at == CollectedAt::Now,
             threads,
             batch_bytes: self.batch_bytes as usize,
         };

@@ -96,11 +96,11 @@ pub(super) struct Instance {
 
 impl Instance {
     pub(super) fn open(engine: &Engine, options: &wit::Options) -> Result<Instance, EngineError> {
-        let mut store = Store::new(&engine.engine, State { memory_bytes: engine.limits.memory_bytes });
-        store.limiter(|state| state);
+        // The databases lie in the module's memory: the limit is for the rest of it.
+        let databases = [&options.geoip_city, &options.geoip_asn];
+        let database_bytes = databases.into_iter().flatten().map(Vec::len).sum::<usize>();
+        let (mut store, module) = instantiate(engine, engine.limits.memory_bytes + database_bytes)?;
         let ticks_per_call = engine.ticks_per_call();
-        store.set_epoch_deadline(ticks_per_call);
-        let module = engine.module.instantiate(&mut store).map_err(EngineError::Unloadable)?;
         let transformer = open_transformer(&module, &mut store, options)?;
         Ok(Instance { store, module, transformer, ticks_per_call, header: None })
     }
@@ -115,13 +115,34 @@ impl Instance {
         Ok(())
     }
 
-    pub(super) fn transform(&mut self, lines: &[u8]) -> Result<wit::Batch, Failure> {
+    pub(super) fn transform(&mut self, lines: &[u8], context: &wit::Context) -> Result<wit::Batch, Failure> {
         self.store.set_epoch_deadline(self.ticks_per_call);
         let transformer = self.module.vpcflow_ecs_transform().transformer();
-        let batch = transformer.call_transform(&mut self.store, self.transformer, lines)?;
+        let batch = transformer.call_transform(&mut self.store, self.transformer, lines, context)?;
         self.header = transformer.call_header(&mut self.store, self.transformer)?;
         Ok(batch)
     }
+
+    pub(super) fn explain(&mut self, line: &[u8], context: &wit::Context) -> Result<Vec<wit::Explanation>, Failure> {
+        self.store.set_epoch_deadline(self.ticks_per_call);
+        let transformer = self.module.vpcflow_ecs_transform().transformer();
+        Ok(transformer.call_explain(&mut self.store, self.transformer, line, context)?)
+    }
+}
+
+/// What the module tells of itself.
+pub(super) fn describe(engine: &Engine) -> Result<wit::Description, EngineError> {
+    let (mut store, module) = instantiate(engine, engine.limits.memory_bytes)?;
+    let description = module.vpcflow_ecs_transform().call_describe(&mut store);
+    description.map_err(|error| EngineError::FailsToOpen(Failure::from(error).to_string()))
+}
+
+fn instantiate(engine: &Engine, memory_bytes: usize) -> Result<(Store<State>, Module), EngineError> {
+    let mut store = Store::new(&engine.engine, State { memory_bytes });
+    store.limiter(|state| state);
+    store.set_epoch_deadline(engine.ticks_per_call());
+    let module = engine.module.instantiate(&mut store).map_err(EngineError::Unloadable)?;
+    Ok((store, module))
 }
 
 fn open_transformer(
@@ -131,8 +152,11 @@ fn open_transformer(
 ) -> Result<ResourceAny, EngineError> {
     let opened = module.vpcflow_ecs_transform().transformer().call_open(store, options);
     opened.map_err(|error| EngineError::FailsToOpen(Failure::from(error).to_string()))?.map_err(|refusal| {
-        let (wit::OpenError::UnknownSchema(text) | wit::OpenError::BadFormat(text) | wit::OpenError::Other(text)) =
-            refusal;
+        let (wit::OpenError::UnknownSchema(text)
+        | wit::OpenError::BadFormat(text)
+        | wit::OpenError::NotInSchema(text)
+        | wit::OpenError::BadDatabase(text)
+        | wit::OpenError::Other(text)) = refusal;
         EngineError::Refused(text)
     })
 }

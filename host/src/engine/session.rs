@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::instance::{Failure, Instance};
-use super::{Batch, Counts, Engine, EngineError, Options, Reason, Reject};
+use super::{Batch, Context, Counts, Engine, EngineError, Explanation, Fault, Options, Reason, Reject};
 
 /// What came of some lines.
 #[derive(Debug)]
@@ -18,34 +18,57 @@ pub struct Transformed {
 /// One thread's access to a module.
 pub struct Session {
     engine: Arc<Engine>,
-    options: Options,
+    options: Arc<Options>,
     instance: Option<Instance>,
 }
 
 impl Session {
     /// Opens the module, so that bad options are refused before a line is read.
-    pub fn open(engine: Arc<Engine>, options: Options) -> Result<Session, EngineError> {
+    pub fn open(engine: Arc<Engine>, options: Arc<Options>) -> Result<Session, EngineError> {
         let instance = Some(Instance::open(&engine, &options)?);
         Ok(Session { engine, options, instance })
     }
 
     /// Transforms whole lines, before which `header` was the last header line. An error means that
     /// the module cannot even be opened again; bad lines are rejects.
-    pub fn transform(&mut self, header: Option<&str>, lines: &[u8]) -> Result<Transformed, EngineError> {
-        match self.call(header, lines)? {
+    pub fn transform(
+        &mut self,
+        header: Option<&str>,
+        lines: &[u8],
+        context: &Context,
+    ) -> Result<Transformed, EngineError> {
+        match self.call(header, lines, context)? {
             Ok(transformed) => Ok(transformed),
-            Err(_) => self.one_by_one(header, lines),
+            Err(_) => self.one_by_one(header, lines, context),
         }
     }
 
-    fn one_by_one(&mut self, header: Option<&str>, lines: &[u8]) -> Result<Transformed, EngineError> {
+    /// Explains one line; a header line comes into force for the next one.
+    pub fn explain(&mut self, line: &[u8], context: &Context) -> Result<Vec<Explanation>, EngineError> {
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => Instance::open(&self.engine, &self.options)?,
+        };
+        let explanations =
+            instance.explain(line, context).map_err(|failure| EngineError::Fails(failure.to_string()))?;
+        self.instance = Some(instance);
+        Ok(explanations)
+    }
+
+    fn one_by_one(
+        &mut self,
+        header: Option<&str>,
+        lines: &[u8],
+        context: &Context,
+    ) -> Result<Transformed, EngineError> {
         let counts = Counts { lines: 0, events: 0, rejects: 0, skips: 0 };
         let batch = Batch { events: Vec::new(), rejects: Vec::new(), counts };
         let mut whole = Transformed { batch, header: header.map(str::to_owned) };
         let mut offset = 0;
         for line in lines.split_inclusive(|&byte| byte == b'\n') {
             let header = whole.header.take();
-            match self.call(header.as_deref(), line)? {
+            let context = Context { offset: context.offset + offset as u64, ..context.clone() };
+            match self.call(header.as_deref(), line, &context)? {
                 Ok(part) => {
                     whole.header = part.header;
                     append(&mut whole.batch, part.batch, offset);
@@ -63,7 +86,12 @@ impl Session {
     }
 
     /// One call of the module. A failure drops the instance: nothing is known of its memory.
-    fn call(&mut self, header: Option<&str>, lines: &[u8]) -> Result<Result<Transformed, Failure>, EngineError> {
+    fn call(
+        &mut self,
+        header: Option<&str>,
+        lines: &[u8],
+        context: &Context,
+    ) -> Result<Result<Transformed, Failure>, EngineError> {
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
             None => Instance::open(&self.engine, &self.options)?,
@@ -72,7 +100,7 @@ impl Session {
             // A header in force cannot be taken back.
             instance.reopen(&self.options)?;
         }
-        let outcome = set_header(&mut instance, header).and_then(|()| instance.transform(lines));
+        let outcome = set_header(&mut instance, header, context).and_then(|()| instance.transform(lines, context));
         Ok(outcome.map(|batch| {
             let header = instance.header.clone();
             self.instance = Some(instance);
@@ -81,9 +109,11 @@ impl Session {
     }
 }
 
-fn set_header(instance: &mut Instance, header: Option<&str>) -> Result<(), Failure> {
+fn set_header(instance: &mut Instance, header: Option<&str>, context: &Context) -> Result<(), Failure> {
     match header {
-        Some(header) if instance.header.as_deref() != Some(header) => instance.transform(header.as_bytes()).map(drop),
+        Some(header) if instance.header.as_deref() != Some(header) => {
+            instance.transform(header.as_bytes(), context).map(drop)
+        }
         _ => Ok(()),
     }
 }
@@ -108,10 +138,13 @@ fn guilty(before: &Counts, offset: usize, line: &[u8], failure: &Failure) -> Rej
         line: before.lines as u32,
         offset: offset as u32,
         length: line.strip_suffix(b"\n").unwrap_or(line).len() as u32,
-        reason: Reason::Other(failure.reason().into()),
-        column: None,
-        field: None,
-        found: failure.to_string(),
-        wanted: "a line that the module can transform".into(),
+        event: None,
+        fault: Fault {
+            reason: Reason::Other(failure.reason().into()),
+            column: None,
+            field: None,
+            found: failure.to_string(),
+            wanted: "a line that the module can transform".into(),
+        },
     }
 }

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use nix::sys::resource::{UsageWho, getrusage};
-use vpcflow::engine::{Engine, Limits, Options, Session};
+use vpcflow::engine::{Context, Engine, Limits, Options, Session};
 use vpcflow::pump::Settings;
 use vpcflow_parser::{Batch, Transformer};
 use vrl::compiler::runtime::Runtime;
@@ -56,8 +56,7 @@ pub struct Native {
 
 impl Native {
     pub fn new() -> Native {
-        let transformer =
-            Transformer::open(&vpcflow_parser::Options::default()).expect("the default options are right");
+        let transformer = Transformer::open(vpcflow_parser::Options::default()).expect("the default options are right");
         Native { transformer, batch: Batch::default() }
     }
 }
@@ -70,7 +69,7 @@ impl Contestant for Native {
     fn run(&mut self, input: &[u8]) -> usize {
         for lines in batches(input) {
             self.batch.clear();
-            self.transformer.transform(lines, &mut self.batch);
+            self.transformer.transform(lines, &vpcflow_parser::Context::default(), &mut self.batch);
         }
         input.len()
     }
@@ -78,26 +77,48 @@ impl Contestant for Native {
 
 /// The parser as a component in wasmtime.
 pub struct Component {
+    name: &'static str,
     session: Session,
 }
 
 impl Component {
     pub fn new() -> Component {
+        Component::open(COMPONENT, |_| {})
+    }
+
+    /// With a change to the options that [`Component::new`] has.
+    pub fn open(name: &'static str, change: impl FnOnce(&mut Options)) -> Component {
         let engine = Engine::new(vpcflow_modules::COMPONENT, Limits::default()).expect("the component loads");
-        let options = Options { schema: None, format: None, max_line_bytes: 1 << 20 };
-        Component { session: Session::open(engine, options).expect("the component opens") }
+        let mut options = Options {
+            schema: None,
+            format: None,
+            max_line_bytes: 1 << 20,
+            keep_message: None,
+            time_field: None,
+            event_id: false,
+            geoip_city: None,
+            geoip_asn: None,
+        };
+        change(&mut options);
+        Component { name, session: Session::open(engine, Arc::new(options)).expect("the component opens") }
     }
 }
 
+/// What the other rows are compared with.
+pub const COMPONENT: &str = "parser, component";
+pub const ELASTIC: &str = "component, elastic";
+pub const ENRICHED: &str = "component, elastic and geo";
+
 impl Contestant for Component {
     fn name(&self) -> String {
-        "parser, component".into()
+        self.name.into()
     }
 
     fn run(&mut self, input: &[u8]) -> usize {
         let mut header: Option<String> = None;
+        let context = Context { origin: "benchmark".into(), offset: 0, collected_at: None };
         for lines in batches(input) {
-            header = self.session.transform(header.as_deref(), lines).expect("the component runs").header;
+            header = self.session.transform(header.as_deref(), lines, &context).expect("the component runs").header;
         }
         input.len()
     }

@@ -5,6 +5,7 @@
 //! line about two threads.
 
 mod contestant;
+mod database;
 mod input;
 mod moments;
 mod table;
@@ -13,8 +14,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
-use contestant::{Command, Component, Contestant, Native, Vrl};
+use contestant::{Command, Component, Contestant, ELASTIC, ENRICHED, Native, Vrl};
 use input::Mix;
+use vpcflow::engine::Options;
 
 #[derive(Parser)]
 struct Arguments {
@@ -51,6 +53,19 @@ fn main() -> ExitCode {
             Box::new(Command::to_null(&path, 1)),
             Box::new(Command::to_pipe(&path, 1)),
         ];
+        if matches!(mix, Mix::Default | Mix::V5 | Mix::Ipv6) {
+            let schema = |name: &'static str| move |options: &mut Options| options.schema = Some(name.into());
+            contestants.push(Box::new(Component::open(ELASTIC, schema("elastic"))));
+            contestants.push(Box::new(Component::open("component, snare", schema("snare"))));
+            contestants.push(Box::new(Component::open("component, sekoia and event ids", |options| options.event_id = true)));
+        }
+        if matches!(mix, Mix::Default) {
+            contestants.push(Box::new(Component::open(ENRICHED, |options| {
+                options.schema = Some("elastic".into());
+                options.geoip_city = Some(database::city());
+                options.geoip_asn = Some(database::asn());
+            })));
+        }
         if matches!(mix, Mix::Default) {
             contestants.push(Box::new(Command::to_null(&path, 2)));
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::contestant::Contestant;
+use crate::contestant::{COMPONENT, Contestant, ELASTIC, ENRICHED};
 use crate::input::Mix;
 
 /// Nanoseconds per byte of input.
@@ -43,7 +43,8 @@ pub fn print(mix: Mix, input: &[u8], rows: &[Row], baseline: &mut Option<f64>) {
     let lines = input.iter().filter(|&&byte| byte == b'\n').count();
     println!("\n{mix:?}: {} MB, {} bytes a line", input.len() / 1_000_000, input.len() / lines);
     println!("{:<30} {:>9} {:>9} {:>14} {:>16}", "", "MB/s CPU", "ns/line", "CPU/component", "elapsed MB/s");
-    let component = rows.iter().find(|row| row.name == "parser, component").expect("the component runs in every mix");
+    let find = |name: &str| rows.iter().find(|row| row.name == name);
+    let component = find(COMPONENT).expect("the component runs in every mix");
     for row in rows {
         let nanos_per_line = row.cpu * (input.len() / lines) as f64;
         let ratio = row.cpu / component.cpu;
@@ -60,6 +61,13 @@ pub fn print(mix: Mix, input: &[u8], rows: &[Row], baseline: &mut Option<f64>) {
         "component / clean default format, per byte: {:.2}",
         component.cpu / *baseline.get_or_insert(component.cpu)
     );
+    if let Some(elastic) = find(ELASTIC) {
+        println!("elastic / sekoia, in the component: {:.2}", elastic.cpu / component.cpu);
+        if let Some(enriched) = find(ENRICHED) {
+            let nanos = (enriched.cpu - elastic.cpu) * (input.len() / lines) as f64;
+            println!("enrichment, with two databases and two addresses a record: {nanos:.0} ns a record");
+        }
+    }
     let command = |threads| rows.iter().find(|row| row.name == format!("command to /dev/null, {threads}"));
     if let (Some(one), Some(two)) = (command("1 thread"), command("2 threads")) {
         println!("throughput of 2 threads / 1 thread: {:.2}", one.elapsed / two.elapsed);

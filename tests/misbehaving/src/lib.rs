@@ -11,6 +11,10 @@ struct Module;
 
 impl wit::Guest for Module {
     type Transformer = Instance;
+
+    fn describe() -> wit::Description {
+        wit::Description { schemas: Vec::new(), fields: Vec::new() }
+    }
 }
 
 export!(Module);
@@ -29,7 +33,7 @@ impl wit::GuestTransformer for Instance {
         }
     }
 
-    fn transform(&self, input: Vec<u8>) -> wit::Batch {
+    fn transform(&self, input: Vec<u8>, _: wit::Context) -> wit::Batch {
         let mut batch = wit::Batch {
             events: Vec::new(),
             rejects: Vec::new(),
@@ -46,11 +50,14 @@ impl wit::GuestTransformer for Instance {
                     line: 7,
                     offset: u32::MAX,
                     length: u32::MAX,
-                    reason: wit::Reason::Other("nonsense".into()),
-                    column: None,
-                    field: None,
-                    found: String::new(),
-                    wanted: String::new(),
+                    event: None,
+                    fault: wit::Fault {
+                        reason: wit::Reason::Other("nonsense".into()),
+                        column: None,
+                        field: None,
+                        found: String::new(),
+                        wanted: String::new(),
+                    },
                 }),
                 _ if line.starts_with("header ") => *self.header.borrow_mut() = Some(line.into()),
                 _ => {
@@ -69,5 +76,9 @@ impl wit::GuestTransformer for Instance {
 
     fn header(&self) -> Option<String> {
         self.header.borrow().clone()
+    }
+
+    fn explain(&self, _: Vec<u8>, _: wit::Context) -> Vec<wit::Explanation> {
+        panic!("it cannot even explain itself")
     }
 }

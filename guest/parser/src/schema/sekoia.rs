@@ -5,6 +5,7 @@ use crate::field::Field;
 use crate::json::Writer;
 use crate::protocol;
 use crate::record::{Record, Text};
+use crate::schema::{Extras, TimeField, exact_member, message, number_member, string_member};
 use crate::time::Rfc3339;
 
 /// More than all literals, times and protocol names of an event together.
@@ -14,18 +15,19 @@ pub(super) const LITERAL_BYTES: usize = 1024;
 pub(super) const TIMES_WRITTEN: usize = 3;
 
 /// Writes the record's event and a line feed to `buffer`; gives their length.
-pub(super) fn write(record: &Record<'_>, rfc3339: &mut Rfc3339, buffer: &mut [u8]) -> usize {
+pub(super) fn write(record: &Record<'_>, extras: &Extras<'_>, rfc3339: &mut Rfc3339, buffer: &mut [u8]) -> usize {
     let mut writer = Writer::new(buffer);
     let out = &mut writer;
-    out.literal(b"{\"message\":\"");
-    out.string(record.message);
-    out.literal(b"\",");
+    out.literal(b"{");
+    if extras.message {
+        message(record, b"\"message\":\"", out);
+    }
     let (srcaddr, dstaddr) = (record.text(Field::Srcaddr), record.text(Field::Dstaddr));
-    event(record, rfc3339, out);
+    event(record, extras, rfc3339, out);
     action(record, out);
     aws(record, out);
     cloud(record, out);
-    destination(record, dstaddr, out);
+    destination(record, dstaddr, extras, out);
     network(record, out);
     if let Some(interface) = record.text(Field::InterfaceId) {
         out.literal(b"\"observer\":{\"ingress\":{\"interface\":{\"name\":\"");
@@ -33,7 +35,7 @@ pub(super) fn write(record: &Record<'_>, rfc3339: &mut Rfc3339, buffer: &mut [u8
         out.literal(b"\"}}},");
     }
     related(srcaddr, dstaddr, out);
-    source(record, srcaddr, out);
+    source(record, srcaddr, extras, out);
     out.close(b'}');
     out.literal(b"\n");
     writer.finish()
@@ -41,27 +43,27 @@ pub(super) fn write(record: &Record<'_>, rfc3339: &mut Rfc3339, buffer: &mut [u8
 
 /// `@timestamp` and `event`.
 #[inline(always)]
-fn event(record: &Record<'_>, rfc3339: &mut Rfc3339, out: &mut Writer<'_>) {
+fn event(record: &Record<'_>, extras: &Extras<'_>, rfc3339: &mut Rfc3339, out: &mut Writer<'_>) {
     let start = record.number(Field::Start).map(|start| rfc3339.seconds(start));
-    if let Some(start) = &start {
-        out.literal(b"\"@timestamp\":\"");
-        out.literal(start);
-        out.literal(b"\",");
-    }
+    let end = record.number(Field::End).map(|end| rfc3339.seconds(end));
+    time_member(b"\"@timestamp\":\"", if extras.time_field == TimeField::Start { &start } else { &end }, out);
     out.literal(b"\"event\":{\"category\":[\"network\"],");
-    if let Some(end) = record.number(Field::End) {
-        out.literal(b"\"end\":\"");
-        out.literal(&rfc3339.seconds(end));
-        out.literal(b"\",");
-    }
+    time_member(b"\"end\":\"", &end, out);
+    exact_member(b"\"id\":\"", extras.id, out);
+    exact_member(b"\"ingested\":\"", extras.collected, out);
     outcome(record, out);
-    if let Some(start) = &start {
-        out.literal(b"\"start\":\"");
-        out.literal(start);
-        out.literal(b"\",");
-    }
+    time_member(b"\"start\":\"", &start, out);
     out.close(b'}');
     out.literal(b",");
+}
+
+#[inline(always)]
+fn time_member<const N: usize>(name: &[u8; N], time: &Option<[u8; 20]>, out: &mut Writer<'_>) {
+    if let Some(time) = time {
+        out.literal(name);
+        out.literal(time);
+        out.literal(b"\",");
+    }
 }
 
 #[inline(always)]
@@ -103,11 +105,7 @@ fn aws(record: &Record<'_>, out: &mut Writer<'_>) {
         out.string(subnet);
         out.literal(b"\"},");
     }
-    if let Some(tcp_flags) = tcp_flags {
-        out.literal(b"\"tcp_flags\":");
-        out.string(tcp_flags);
-        out.literal(b",");
-    }
+    number_member(b"\"tcp_flags\":", tcp_flags, out);
     if let Some(vpc) = vpc {
         out.literal(b"\"vpc\":{\"id\":\"");
         out.string(vpc);
@@ -134,11 +132,12 @@ fn cloud(record: &Record<'_>, out: &mut Writer<'_>) {
 }
 
 #[inline(always)]
-fn destination(record: &Record<'_>, address: Option<Text<'_>>, out: &mut Writer<'_>) {
+fn destination(record: &Record<'_>, address: Option<Text<'_>>, extras: &Extras<'_>, out: &mut Writer<'_>) {
     let port = record.text(Field::Dstport);
     if address.is_some() || port.is_some() {
         out.literal(b"\"destination\":{");
         address_and_port(address, port, out);
+        out.exact(&extras.destination);
         out.close(b'}');
         out.literal(b",");
     }
@@ -146,7 +145,7 @@ fn destination(record: &Record<'_>, address: Option<Text<'_>>, out: &mut Writer<
 
 /// The counters are the sender's.
 #[inline(always)]
-fn source(record: &Record<'_>, address: Option<Text<'_>>, out: &mut Writer<'_>) {
+fn source(record: &Record<'_>, address: Option<Text<'_>>, extras: &Extras<'_>, out: &mut Writer<'_>) {
     let port = record.text(Field::Srcport);
     let bytes = record.text(Field::Bytes);
     let packets = record.text(Field::Packets);
@@ -155,34 +154,18 @@ fn source(record: &Record<'_>, address: Option<Text<'_>>, out: &mut Writer<'_>) 
     }
     out.literal(b"\"source\":{");
     address_and_port(address, port, out);
-    if let Some(bytes) = bytes {
-        out.literal(b"\"bytes\":");
-        out.string(bytes);
-        out.literal(b",");
-    }
-    if let Some(packets) = packets {
-        out.literal(b"\"packets\":");
-        out.string(packets);
-        out.literal(b",");
-    }
+    number_member(b"\"bytes\":", bytes, out);
+    number_member(b"\"packets\":", packets, out);
+    out.exact(&extras.source);
     out.close(b'}');
     out.literal(b",");
 }
 
 #[inline(always)]
 fn address_and_port(address: Option<Text<'_>>, port: Option<Text<'_>>, out: &mut Writer<'_>) {
-    if let Some(address) = address {
-        out.literal(b"\"ip\":\"");
-        out.string(address);
-        out.literal(b"\",\"address\":\"");
-        out.string(address);
-        out.literal(b"\",");
-    }
-    if let Some(port) = port {
-        out.literal(b"\"port\":");
-        out.string(port);
-        out.literal(b",");
-    }
+    string_member(b"\"ip\":\"", address, out);
+    string_member(b"\"address\":\"", address, out);
+    number_member(b"\"port\":", port, out);
 }
 
 #[inline(always)]

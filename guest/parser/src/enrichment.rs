@@ -1,0 +1,209 @@
+//! What MaxMind-format databases know of an address: ECS's `as` and `geo`.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use maxminddb::Reader;
+use serde_json::{Map, Value, json};
+use xxhash_rust::xxh64::xxh64;
+
+use crate::address;
+use crate::error::OpenError;
+use crate::record::Text;
+
+/// MaxMind DB files (<https://maxmind.github.io/MaxMind-DB/>), whole.
+#[derive(Clone, Default)]
+pub struct Databases {
+    /// Cities or countries, in the structure of GeoLite2 or in the flat one of `ip-location-db`.
+    pub city: Option<Vec<u8>>,
+    /// Autonomous systems, likewise.
+    pub asn: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Databases {
+    /// Their sizes: they are large.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sizes = [&self.city, &self.asn].map(|bytes| bytes.as_ref().map(Vec::len));
+        f.debug_tuple("Databases").field(&sizes).finish()
+    }
+}
+
+/// Slots for recent addresses. An address has one slot, which the last one there keeps.
+const CACHE_SLOTS: usize = 8192;
+
+/// Looks addresses up, and remembers what it has found.
+#[derive(Debug)]
+pub(crate) struct Enrichment {
+    city: Option<Reader<Vec<u8>>>,
+    asn: Option<Reader<Vec<u8>>>,
+    cache: Vec<Cached>,
+}
+
+#[derive(Clone, Debug)]
+struct Cached {
+    address: Box<[u8]>,
+    members: Arc<[u8]>,
+}
+
+impl Enrichment {
+    /// Gives nothing where there is no database.
+    pub(crate) fn open(databases: Databases) -> Result<Option<Enrichment>, OpenError> {
+        let open = |bytes: Option<Vec<u8>>, what| match bytes.map(Reader::from_source).transpose() {
+            Ok(reader) => Ok(reader),
+            Err(error) => Err(OpenError::BadDatabase(format!("the {what} database is no MaxMind DB file: {error}"))),
+        };
+        let city = open(databases.city, "city")?;
+        let asn = open(databases.asn, "AS")?;
+        let nothing = Cached { address: Box::default(), members: Arc::default() };
+        let enrichment = Enrichment { city, asn, cache: vec![nothing; CACHE_SLOTS] };
+        Ok((enrichment.city.is_some() || enrichment.asn.is_some()).then_some(enrichment))
+    }
+
+    /// The members of an ECS `source` or `destination`, each with a comma behind it; none for an
+    /// address that is not public or not known.
+    #[inline]
+    pub(crate) fn members(&mut self, text: Text<'_>) -> Arc<[u8]> {
+        let slot = xxh64(text.bytes(), 0) as usize % CACHE_SLOTS;
+        if *self.cache[slot].address != *text.bytes() {
+            let members = self.look_up(address::parse(text.bytes())).into();
+            self.cache[slot] = Cached { address: text.bytes().into(), members };
+        }
+        self.cache[slot].members.clone()
+    }
+
+    #[cold]
+    fn look_up(&self, address: IpAddr) -> Vec<u8> {
+        let mut members = Vec::new();
+        if !is_public(address) {
+            return members;
+        }
+        let find = |reader: &Option<Reader<Vec<u8>>>| -> Value {
+            // What a damaged place of a database holds is not known.
+            let found = reader.as_ref().and_then(|reader| reader.lookup(address).ok()?.decode().ok()?);
+            found.unwrap_or_default()
+        };
+        for (name, object) in [("as", autonomous_system(&find(&self.asn))), ("geo", geo(&find(&self.city)))] {
+            if !object.is_empty() {
+                members.extend_from_slice(format!("\"{name}\":{},", Value::Object(object)).as_bytes());
+            }
+        }
+        members
+    }
+}
+
+fn autonomous_system(found: &Value) -> Map<String, Value> {
+    let mut system = Map::new();
+    if let Some(number) = found["autonomous_system_number"].as_u64() {
+        system.insert("number".into(), number.into());
+    }
+    if let Some(name) = text(&found["autonomous_system_organization"]) {
+        system.insert("organization".into(), json!({ "name": name }));
+    }
+    system
+}
+
+/// The fields that Elastic's data stream has. Names are English.
+fn geo(found: &Value) -> Map<String, Value> {
+    let country = &found["country"];
+    let country_iso_code = text(&country["iso_code"]).or_else(|| text(&found["country_code"]));
+    // The last subdivision is the smallest.
+    let region = found["subdivisions"].as_array().and_then(|subdivisions| subdivisions.last()).unwrap_or(&Value::Null);
+    let region_iso_code = match (country_iso_code, text(&region["iso_code"])) {
+        (Some(country), Some(region)) => Some(format!("{country}-{region}")),
+        _ => None,
+    };
+    let names = [
+        ("city_name", named(&found["city"]).map(str::to_owned)),
+        ("continent_name", named(&found["continent"]).map(str::to_owned)),
+        ("country_iso_code", country_iso_code.map(str::to_owned)),
+        ("country_name", named(country).map(str::to_owned)),
+        ("region_iso_code", region_iso_code),
+        ("region_name", named(region).or_else(|| text(&found["state1"])).map(str::to_owned)),
+    ];
+    let mut geo: Map<String, Value> =
+        names.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect();
+    let number = |name: &str| {
+        let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok());
+        number(&found["location"][name]).or_else(|| number(&found[name]))
+    };
+    if let (Some(latitude), Some(longitude)) = (number("latitude"), number("longitude")) {
+        geo.insert("location".into(), json!({ "lat": latitude, "lon": longitude }));
+    }
+    geo
+}
+
+/// An English name, or the text that the flat structure has in its place.
+fn named(value: &Value) -> Option<&str> {
+    text(&value["names"]["en"]).or_else(|| text(value))
+}
+
+fn text(value: &Value) -> Option<&str> {
+    value.as_str().filter(|text| !text.is_empty())
+}
+
+/// Whether an address can be in a database: not one that RFC 6890 and its successors set aside.
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            let is_shared = first == 100 && second & 0xc0 == 64;
+            !(address.is_private()
+                || address.is_loopback()
+                || address.is_link_local()
+                || address.is_multicast()
+                || is_shared
+                || first == 0
+                || first >= 240)
+        }
+        IpAddr::V6(address) => {
+            // What is global unicast today; unique local and link local addresses are not in it.
+            address.segments()[0] & 0xe000 == 0x2000
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_are_not_public_are_known() {
+        for address in
+            ["10.1.2.3", "172.31.0.1", "192.168.0.1", "100.64.0.1", "127.0.0.1", "169.254.169.254", "0.0.0.0"]
+        {
+            assert!(!is_public(address.parse().unwrap()), "{address}");
+        }
+        for address in ["224.0.0.1", "255.255.255.255", "::1", "fe80::1", "fd00::1", "ff02::1", "::ffff:8.8.8.8"] {
+            assert!(!is_public(address.parse().unwrap()), "{address}");
+        }
+        for address in ["8.8.8.8", "100.63.0.1", "100.128.0.1", "172.32.0.1", "2a00:1450::1"] {
+            assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn both_structures_of_databases_are_read() {
+        let nested = json!({
+            "city": {"names": {"en": "Linköping"}}, "continent": {"names": {"en": "Europe"}},
+            "country": {"iso_code": "SE", "names": {"en": "Sweden"}},
+            "location": {"latitude": 58.4167, "longitude": 15.6167},
+            "subdivisions": [{"iso_code": "X"}, {"iso_code": "E", "names": {"en": "Östergötland County"}}],
+        });
+        let expected = json!({
+            "city_name": "Linköping", "continent_name": "Europe", "country_iso_code": "SE", "country_name": "Sweden",
+            "region_iso_code": "SE-E", "region_name": "Östergötland County",
+            "location": {"lat": 58.4167, "lon": 15.6167},
+        });
+        assert_eq!(Value::Object(geo(&nested)), expected);
+        let flat = json!({
+            "city": "Linköping", "country_code": "SE", "state1": "Östergötland",
+            "latitude": "58.4167", "longitude": 15.6167,
+        });
+        let expected = json!({
+            "city_name": "Linköping", "country_iso_code": "SE", "region_name": "Östergötland",
+            "location": {"lat": 58.4167, "lon": 15.6167},
+        });
+        assert_eq!(Value::Object(geo(&flat)), expected);
+        assert!(geo(&Value::Null).is_empty());
+    }
+}

@@ -1,0 +1,127 @@
+//! The options that decide what an event is; every command that makes events has them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+
+use crate::engine::{self, Engine, Limits, Options};
+
+/// How events are made.
+#[derive(Args)]
+pub(super) struct EventOptions {
+    /// Vocabulary of the events: sekoia, elastic or snare [default: sekoia]
+    #[arg(long, value_name = "NAME")]
+    schema: Option<String>,
+
+    /// Columns of the text lines: field names as in AWS's LogFormat, `${version} ${account-id} …`,
+    /// or plain, with hyphens or underscores
+    #[arg(long, value_name = "FIELDS")]
+    format: Option<String>,
+
+    /// Carry the original record in the events, also where the schema does not by itself
+    #[arg(long)]
+    keep_message: bool,
+
+    /// Leave the original record out of the events
+    #[arg(long, conflicts_with = "keep_message")]
+    no_message: bool,
+
+    /// Take this time of a record as the time of its event, where the schema allows a choice
+    /// [default: start for sekoia, end for elastic]
+    #[arg(long, value_name = "TIME", value_enum)]
+    time_field: Option<TimeField>,
+
+    /// Give each event an id of its origin, position and content, so that the same record, read
+    /// again, has the same id
+    #[arg(long)]
+    event_id: bool,
+
+    /// Add geo fields from this MaxMind DB file of cities or countries
+    #[arg(long, value_name = "FILE")]
+    geoip_city: Option<PathBuf>,
+
+    /// Add AS fields from this MaxMind DB file of autonomous systems
+    #[arg(long, value_name = "FILE")]
+    geoip_asn: Option<PathBuf>,
+
+    /// Reject lines, and payloads unpacked from them, that are longer than this
+    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
+    max_line_bytes: u32,
+
+    #[command(flatten)]
+    module: ModuleOptions,
+}
+
+/// Which module is run, and within which limits.
+#[derive(Args)]
+pub(super) struct ModuleOptions {
+    /// Run this component of the world vpcflow:ecs/module instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    module: Option<PathBuf>,
+
+    /// Memory limit of the module on each thread, beside the databases
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    module_memory_mib: u32,
+
+    /// Deadline for one call of the module; a line that misses it is rejected
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    call_timeout_secs: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TimeField {
+    /// When the first packet arrived
+    Start,
+    /// When the last packet arrived
+    End,
+}
+
+impl EventOptions {
+    /// What the module is opened with.
+    pub(super) fn options(&self) -> anyhow::Result<Options> {
+        Ok(Options {
+            schema: self.schema.clone(),
+            format: self.format.clone(),
+            max_line_bytes: self.max_line_bytes,
+            keep_message: match (self.keep_message, self.no_message) {
+                (true, _) => Some(true),
+                (_, true) => Some(false),
+                _ => None,
+            },
+            time_field: self.time_field.map(|field| match field {
+                TimeField::Start => engine::TimeField::Start,
+                TimeField::End => engine::TimeField::End,
+            }),
+            event_id: self.event_id,
+            geoip_city: self.geoip_city.as_deref().map(read).transpose()?,
+            geoip_asn: self.geoip_asn.as_deref().map(read).transpose()?,
+        })
+    }
+
+    /// The module.
+    pub(super) fn engine(&self) -> anyhow::Result<Arc<Engine>> {
+        self.module.engine()
+    }
+}
+
+impl ModuleOptions {
+    /// The module.
+    pub(super) fn engine(&self) -> anyhow::Result<Arc<Engine>> {
+        let limits = Limits {
+            memory_bytes: (self.module_memory_mib as usize) << 20,
+            call_timeout: Duration::from_secs(self.call_timeout_secs),
+        };
+        Ok(match &self.module {
+            Some(path) => Engine::from_file(path, limits)?,
+            None => Engine::new(vpcflow_modules::COMPONENT, limits)?,
+        })
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}

@@ -16,7 +16,7 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn the_readme_names_every_option() {
     let readme = readme();
-    let help = help(&["transform"]);
+    let help = help(&["transform"]) + &help(&["explain"]) + &help(&["fields"]);
     let options: Vec<&str> =
         help.split_ascii_whitespace().filter(|word| word.starts_with("--") && word.len() > 2).collect();
     assert!(options.len() > 10);
@@ -35,4 +35,12 @@ fn the_readmes_example_is_what_comes_out() {
     let output = Command::new(env!("CARGO_BIN_EXE_vpcflow-under-test")).arg("transform").arg(input).output().unwrap();
     let first = String::from_utf8(output.stdout).unwrap().lines().next().unwrap().to_owned();
     assert_eq!(serde_json::from_str::<serde_json::Value>(&first).unwrap(), expected);
+}
+
+#[test]
+fn the_readmes_table_of_fields_is_the_commands() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_vpcflow-under-test")).args(["fields", "--markdown"]).output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(readme().contains(&table), "the README's table is not what `vpcflow fields --markdown` prints:\n{table}");
 }

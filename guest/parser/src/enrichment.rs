@@ -28,19 +28,21 @@ impl std::fmt::Debug for Databases {
     }
 }
 
-/// Slots for recent addresses. An address has one slot, which the last one there keeps.
-const CACHE_SLOTS: usize = 8192;
+/// Recent addresses are remembered in so many sets, by their hash; in each the last four are kept.
+const CACHE_SETS: usize = 4096;
+const CACHE_WAYS: usize = 4;
 
 /// Looks addresses up, and remembers what it has found.
 #[derive(Debug)]
 pub(crate) struct Enrichment {
     city: Option<Reader<Vec<u8>>>,
     asn: Option<Reader<Vec<u8>>>,
-    cache: Vec<Cached>,
+    cache: Vec<[Cached; CACHE_WAYS]>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Cached {
+    hash: u64,
     address: Box<[u8]>,
     members: Arc<[u8]>,
 }
@@ -54,8 +56,7 @@ impl Enrichment {
         };
         let city = open(databases.city, "city")?;
         let asn = open(databases.asn, "AS")?;
-        let nothing = Cached { address: Box::default(), members: Arc::default() };
-        let enrichment = Enrichment { city, asn, cache: vec![nothing; CACHE_SLOTS] };
+        let enrichment = Enrichment { city, asn, cache: vec![Default::default(); CACHE_SETS] };
         Ok((enrichment.city.is_some() || enrichment.asn.is_some()).then_some(enrichment))
     }
 
@@ -63,15 +64,23 @@ impl Enrichment {
     /// address that is not public or not known.
     #[inline]
     pub(crate) fn members(&mut self, text: Text<'_>) -> Arc<[u8]> {
-        let slot = xxh64(text.bytes(), 0) as usize % CACHE_SLOTS;
-        if *self.cache[slot].address != *text.bytes() {
-            let members = self.look_up(address::parse(text.bytes())).into();
-            self.cache[slot] = Cached { address: text.bytes().into(), members };
+        let hash = xxh64(text.bytes(), 0);
+        let set = hash as usize % CACHE_SETS;
+        let is_same = |cached: &&Cached| cached.hash == hash && *cached.address == *text.bytes();
+        match self.cache[set].iter().find(is_same) {
+            Some(cached) => cached.members.clone(),
+            None => self.miss(set, hash, text),
         }
-        self.cache[slot].members.clone()
     }
 
     #[cold]
+    fn miss(&mut self, set: usize, hash: u64, text: Text<'_>) -> Arc<[u8]> {
+        let members: Arc<[u8]> = self.look_up(address::parse(text.bytes())).into();
+        self.cache[set].rotate_right(1);
+        self.cache[set][0] = Cached { hash, address: text.bytes().into(), members: members.clone() };
+        members
+    }
+
     fn look_up(&self, address: IpAddr) -> Vec<u8> {
         let mut members = Vec::new();
         if !is_public(address) {

@@ -145,7 +145,12 @@ impl Random {
         }
         match self.below(2) {
             0 => format!("10.0.{}.{}", self.below(4), self.below(256)),
-            _ => format!("{}.{}.{}.{}", 11 + self.below(200), self.below(256), self.below(256), self.below(256)),
+            // A VPC has its usual counterparts.
+            _ => {
+                let number = self.below(3000).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+                let [_, b, c, d] = (number as u32).to_be_bytes();
+                format!("{}.{b}.{c}.{d}", 11 + (number >> 24) % 200)
+            }
         }
     }
 }

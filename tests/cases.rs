@@ -36,6 +36,8 @@ pub struct CaseOptions {
     pub collected_at: Option<(u64, u32)>,
     /// Whether to look addresses up in the databases of `databases.rs`.
     pub geoip: bool,
+    /// No option: the input has lines of several records, so that lines are not what is counted.
+    pub several_records_a_line: bool,
 }
 
 pub fn folder() -> PathBuf {
@@ -87,11 +89,5 @@ impl Case {
                 assert_eq!(found, expected, "{file} differs; with {BLESS}=1 the tests write what came out");
             }
         }
-    }
-
-    /// Whether one line may carry several records, or none.
-    pub fn has_envelopes(&self) -> bool {
-        let text = String::from_utf8_lossy(&self.input);
-        ["logEvents", "awslogs", "}{", "} {", "}x"].iter().any(|sign| text.contains(sign))
     }
 }

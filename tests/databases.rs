@@ -50,3 +50,8 @@ pub fn asn() -> Vec<u8> {
     ];
     BYTES.get_or_init(|| build(&entries)).clone()
 }
+
+/// A valid database of more than 8 MiB.
+pub fn large() -> Vec<u8> {
+    build(&[("2001:db8::/32", json!({"filler": "x".repeat(9 << 20)}))])
+}

@@ -15,7 +15,8 @@ use crate::implementation::open_native;
 fn types() -> BTreeMap<String, String> {
     let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/ecs-8.11.tsv");
     let table = fs::read_to_string(table).unwrap();
-    table.lines().filter_map(|row| row.split_once('\t')).map(|(name, kind)| (name.into(), kind.into())).collect()
+    let rows = table.lines().filter(|line| !line.starts_with('#'));
+    rows.filter_map(|row| row.split_once('\t')).map(|(name, kind)| (name.into(), kind.into())).collect()
 }
 
 fn is_of(kind: &str, value: &Value) -> bool {

@@ -8,7 +8,7 @@ use vpcflow::reject::reason_name;
 use wasmparser::{Parser, Payload};
 
 use crate::databases;
-use crate::implementation::engine_options;
+use crate::implementation::{engine, engine_options};
 
 const MISBEHAVING: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/misbehaving.wasm"));
 
@@ -65,6 +65,24 @@ fn only_the_guilty_line_is_rejected() {
         assert!(batch.rejects.iter().all(|reject| reason_name(&reject.fault.reason) == reason), "{:?}", batch.rejects);
         assert_eq!((batch.counts.lines, batch.counts.events, batch.counts.rejects, batch.counts.skips), (5, 3, 2, 0));
     }
+}
+
+#[test]
+fn only_the_guilty_object_of_a_line_is_rejected() {
+    let mut options = engine_options();
+    options.schema = Some("elastic".into());
+    let good = r#"{"message":"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 1 40 1418530010 1418530070 ACCEPT OK"}"#;
+    // More than a module of so little memory can hold the rejects of.
+    let hungry = format!(r#"{{"messageType":"DATA_MESSAGE","logEvents":[{}]}}"#, vec!["{}"; 150_000].join(","));
+    let limits = Limits { memory_bytes: 16 << 20, ..Limits::default() };
+    let engine = Engine::new(vpcflow_modules::COMPONENT, limits).unwrap();
+    let mut session = Session::open(engine, Arc::new(options)).unwrap();
+    let input = format!("{good}\n{good}{good}{hungry}{good}{good}\n{good}");
+    let batch = session.transform(None, input.as_bytes(), &context()).unwrap().batch;
+    assert_eq!((batch.counts.lines, batch.counts.events, batch.counts.rejects), (3, 6, 1));
+    let reject = &batch.rejects[0];
+    assert_eq!(reason_name(&reject.fault.reason), "memory-limit");
+    assert_eq!((reject.line, reject.offset, reject.length), (1, 3 * good.len() as u32 + 1, hungry.len() as u32));
 }
 
 #[test]
@@ -144,11 +162,19 @@ fn a_module_that_cannot_explain_is_an_error() {
 
 #[test]
 fn a_database_does_not_count_against_the_memory_limit() {
-    let limits = Limits { memory_bytes: 8 << 20, ..Limits::default() };
+    let limits = Limits { memory_bytes: 4 << 20, ..Limits::default() };
     let engine = Engine::new(vpcflow_modules::COMPONENT, limits).unwrap();
-    // A database may be longer than what is read of it: the search tree begins the file, its description ends it.
     let mut options = engine_options();
-    options.geoip_city = Some([vec![0; 20 << 20], databases::city()].concat());
-    let error = Session::open(engine.clone(), Arc::new(options)).err().map(|error| error.to_string());
-    assert!(!error.as_ref().is_some_and(|error| error.contains("memory")), "{error:?}");
+    options.geoip_city = Some(databases::large());
+    assert!(options.geoip_city.as_ref().unwrap().len() > 2 * limits.memory_bytes);
+    let error = Session::open(engine, Arc::new(options)).err().map(|error| error.to_string());
+    assert_eq!(error, None);
+}
+
+#[test]
+fn what_explain_puts_in_force_is_known_to_the_session() {
+    let mut session = Session::open(engine(), Arc::new(engine_options())).unwrap();
+    session.explain(b"srcaddr dstaddr", &context()).unwrap();
+    let batch = session.transform(None, b"10.0.0.1 10.0.0.2\n", &context()).unwrap().batch;
+    assert_eq!((batch.counts.events, batch.counts.rejects), (0, 1), "no header line stood before it");
 }

@@ -75,3 +75,29 @@ fn a_log_event_that_comes_again_in_another_payload_has_the_same_id() {
     assert_eq!([&first[2], &first[0]], [&second[0], &second[1]]);
     assert_ne!(first[0], ids(folder.path(), "third", &[])[0], "another log stream");
 }
+
+/// Lines are counted as the file has them, however objects that run together are cut.
+#[test]
+fn rejects_of_objects_that_run_together_keep_their_line_and_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = r#"{"message":"2 1 eni-1 10.0.0.1 10.0.0.2 1 2 6 1 40 1418530010 1418530070 ACCEPT OK"}"#;
+    let bad = good.replace("10.0.0.2 1 2", "10.0.0.2 x 2");
+    let text = format!("{}\n{}{bad}{}\n\n{bad}", good, good.repeat(50), good.repeat(50));
+    let places: Vec<usize> = text.match_indices(&bad).map(|(place, _)| place).collect();
+    fs::write(folder.path().join("flow.json"), &text).unwrap();
+    for batch_bytes in ["1", "500", "100000"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_vpcflow-under-test"))
+            .current_dir(folder.path())
+            .args(["transform", "--rejects", "bad.ndjson", "--batch-bytes", batch_bytes, "flow.json"])
+            .output()
+            .unwrap();
+        let summary = String::from_utf8(output.stderr).unwrap();
+        assert!(summary.contains(" 4 lines, 101 events, 2 rejects, 1 skips"), "{summary}");
+        let rejects = fs::read_to_string(folder.path().join("bad.ndjson")).unwrap();
+        let found = rejects.lines().map(|reject| {
+            let reject: serde_json::Value = serde_json::from_str(reject).unwrap();
+            (reject["line_number"].as_u64().unwrap(), reject["byte_offset"].as_u64().unwrap() as usize)
+        });
+        assert_eq!(found.collect::<Vec<_>>(), [(2, places[0]), (4, places[1])], "{batch_bytes}");
+    }
+}

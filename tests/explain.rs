@@ -3,11 +3,15 @@
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
 use serde_json::Value;
+use vpcflow::engine::{Context, Datetime, Outcome, Session};
 use vpcflow_parser::Field;
 
+use crate::cases::{self, SCHEMAS};
 use crate::databases;
+use crate::implementation::{component_options, engine, open_native};
 
 fn run(arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_vpcflow-under-test"))
@@ -81,6 +85,45 @@ a text line
 skipped: a blank line
 ";
     assert_eq!(text, expected);
+}
+
+#[test]
+fn options_may_stand_behind_the_record_and_control_characters_are_shown() {
+    let (_, text, _) = run(&["explain", LINE, "--schema", "snare"], "");
+    assert!(text.contains("INTERFACEID"), "{text}");
+    let (status, _, errors) = run(&["explain", LINE, "--nosuch"], "");
+    assert_eq!(status, Some(2), "{errors}");
+    let (_, text, _) = run(&["explain", "--format", "srcaddr interface-id"], "10.0.0.1 \u{1b}]0;x\u{7}  \n");
+    assert!(text.contains(r"\u{1b}]0;x\u{7}") && !text.contains('\u{1b}'), "{text}");
+    assert!(text.contains(r#"\u0007  ","#), "the event keeps the blanks at the end of the record: {text}");
+}
+
+/// What explain says of every case is what transform does.
+#[test]
+fn explain_and_transform_agree_on_every_case() {
+    for case in cases::all() {
+        for schema in SCHEMAS {
+            let mut native = open_native(schema, &case.options);
+            let whole = native.transform(&case.input, 0);
+            let mut session = Session::open(engine(), Arc::new(component_options(schema, &case.options))).unwrap();
+            let (mut events, mut rejects, mut skips, mut offset) = (String::new(), 0, 0, 0);
+            for line in case.input.split_inclusive(|&byte| byte == b'\n') {
+                let collected_at = case.options.collected_at;
+                let collected_at = collected_at.map(|(seconds, nanoseconds)| Datetime { seconds, nanoseconds });
+                let context = Context { origin: "case".into(), offset, collected_at };
+                for explanation in session.explain(line, &context).unwrap() {
+                    match explanation.outcome {
+                        Outcome::Event(event) => events += &(event + "\n"),
+                        Outcome::Rejected(_) => rejects += 1,
+                        Outcome::Skipped(_) => skips += 1,
+                    }
+                }
+                offset += line.len() as u64;
+            }
+            assert_eq!(events.as_bytes(), whole.events, "{}, {schema}", case.name);
+            assert_eq!([rejects, skips], whole.counts[2..], "{}, {schema}", case.name);
+        }
+    }
 }
 
 #[test]

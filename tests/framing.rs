@@ -6,8 +6,8 @@ use std::sync::Arc;
 use vpcflow::engine::{Context, Session};
 use vpcflow::framing::{Framer, Framing, Lines};
 
-use crate::cases::{self, CaseOptions};
-use crate::implementation::{engine, engine_options};
+use crate::cases::{self, CaseOptions, SCHEMAS};
+use crate::implementation::{engine, engine_options, open_native};
 
 /// Gives its pieces one by one, as a pipe does.
 struct Pieces<'a>(std::vec::IntoIter<&'a [u8]>, &'a [u8]);
@@ -45,11 +45,12 @@ fn collect(session: &mut Session, reader: impl Read, framing: Framing) -> Collec
     let mut lines = Lines::default();
     let mut header: Option<String> = None;
     let mut collected = Collected::default();
-    let mut end = 0;
+    let (mut end, mut was_cut) = (0, false);
     while framer.next(&mut lines).unwrap() {
-        assert_eq!(lines.offset, end, "no byte is left out");
+        assert!(lines.offset == end || was_cut, "no byte is left out but of what is too long");
+        was_cut = lines.is_cut;
         end = lines.offset + lines.bytes().len() as u64;
-        let context = Context { origin: "stream".into(), offset: lines.offset, collected_at: None };
+        let context = Context { origin: "case".into(), offset: lines.offset, collected_at: None };
         let transformed = session.transform(header.as_deref(), lines.bytes(), &context).unwrap();
         header = transformed.header;
         let batch = transformed.batch;
@@ -73,10 +74,11 @@ fn mixed() -> cases::Case {
     cases::all().into_iter().find(|case| case.name == "mixed-stream").unwrap()
 }
 
-fn session() -> Session {
+fn session(schema: &str, framing: Framing) -> Session {
     let mut options = engine_options();
-    options.schema = Some("snare".into());
+    options.schema = Some(schema.into());
     options.event_id = true;
+    options.max_line_bytes = framing.max_line_bytes as u32;
     Session::open(engine(), Arc::new(options)).unwrap()
 }
 
@@ -84,22 +86,27 @@ fn session() -> Session {
 fn a_mixed_stream_gives_the_same_for_every_cut_and_every_batch_size() {
     let case = mixed();
     let input = &case.input;
-    let mut session = session();
     let whole = Framing { batch_bytes: 1 << 20, max_line_bytes: 1 << 20, fill: true };
-    let expected = collect(&mut session, &input[..], whole);
+    for schema in SCHEMAS {
+        every_cut(&mut session(schema, whole), input, whole);
+    }
+}
+
+fn every_cut(session: &mut Session, input: &[u8], whole: Framing) {
+    let expected = collect(session, input, whole);
     assert!(expected.events.lines().count() > 20 && expected.rejects.len() > 3, "{expected:?}");
     for batch_bytes in [1, 50, 333, 4096] {
         for fill in [false, true] {
             let framing = Framing { batch_bytes, fill, ..whole };
             let every_byte = input.chunks(1).collect();
-            assert_eq!(collect(&mut session, Pieces::new(every_byte), framing), expected, "{framing:?}, byte by byte");
+            assert_eq!(collect(session, Pieces::new(every_byte), framing), expected, "{framing:?}, byte by byte");
         }
     }
     for cut in 0..=input.len() {
         let (left, right) = input.split_at(cut);
-        for (batch_bytes, fill) in [(64, true), (4096, false)] {
+        for (batch_bytes, fill) in [(500, true), (4096, false)] {
             let framing = Framing { batch_bytes, fill, ..whole };
-            let found = collect(&mut session, Pieces::new(vec![left, right]), framing);
+            let found = collect(session, Pieces::new(vec![left, right]), framing);
             assert_eq!(found, expected, "{framing:?}, cut at byte {cut}");
         }
     }
@@ -110,16 +117,16 @@ fn a_mixed_stream_gives_the_same_for_every_cut_and_every_batch_size() {
 fn a_mixed_stream_gives_the_same_without_a_host() {
     let case = mixed();
     let options = CaseOptions { event_id: true, ..CaseOptions::default() };
-    let whole = crate::implementation::open_native("snare", &options).transform(&case.input, 0);
     let framing = Framing { batch_bytes: 64, max_line_bytes: 1 << 20, fill: true };
-    let collected = collect(&mut session(), &case.input[..], framing);
-    let without_ids = |events: &str| {
-        let digest = |event: &str| event.split("\"EVENTID\":\"").nth(1).map(|rest| rest[16..].to_owned());
-        events.lines().map(digest).collect::<Vec<_>>()
-    };
-    // The origins differ, so the digests do; positions and contents do not.
-    assert_eq!(without_ids(&collected.events), without_ids(std::str::from_utf8(&whole.events).unwrap()));
-    assert_eq!(collected.lines, whole.counts[0]);
+    for schema in SCHEMAS {
+        let whole = open_native(schema, &options).transform(&case.input, 0);
+        let collected = collect(&mut session(schema, framing), &case.input[..], framing);
+        assert_eq!(collected.events.as_bytes(), whole.events);
+        assert_eq!([collected.lines, collected.skips], [whole.counts[0], whole.counts[3]]);
+        let places: Vec<_> =
+            whole.rejects.iter().map(|reject| (u64::from(reject.line) + 1, u64::from(reject.offset))).collect();
+        assert_eq!(collected.rejects.iter().map(|reject| (reject.0, reject.1)).collect::<Vec<_>>(), places);
+    }
 }
 
 #[test]
@@ -133,11 +140,81 @@ fn objects_run_together_without_any_line_end_are_bounded_and_keep_their_places()
     };
     let input: String = (0..20_000).map(object).collect();
     let framing = Framing { batch_bytes: 4096, max_line_bytes: 10_000, fill: true };
-    let collected = collect(&mut session(), input.as_bytes(), framing);
+    let collected = collect(&mut session("snare", framing), input.as_bytes(), framing);
     assert_eq!(collected.events.lines().count(), 19_998);
     let bad = input.find(r#"{"message":"bad"#).unwrap() as u64;
     let length = object(7000).len() as u64;
     let expected = [(1, bad, None, "unknown-format".into()), (1, bad + length, None, "bad-json".into())];
     assert_eq!(collected.rejects, expected);
     assert_eq!((collected.lines, collected.skips), (1, 0));
+}
+
+const RECORD: &str =
+    r#"{"message":"2 123456789010 eni-1 10.0.0.1 10.0.0.2 1 2 6 1 40 1418530010 1418530070 ACCEPT OK"}"#;
+
+fn counts(input: &[u8], framing: Framing) -> (usize, Vec<String>) {
+    let collected = collect(&mut session("sekoia", framing), input, framing);
+    (collected.events.lines().count(), collected.rejects.into_iter().map(|reject| reject.3).collect())
+}
+
+/// Damage in objects that run together costs what it strikes, for every size of the batches.
+#[test]
+fn damage_among_objects_that_run_together_costs_one_object() {
+    let good = RECORD.repeat(40);
+    let long = RECORD.replace("eni-1", &"x".repeat(3000));
+    let damages: [(&[u8], &str); 6] = [
+        (b"{\"message\": }", "bad-json"),
+        (b"{\"message\":\"a string without its end}", "bad-json"),
+        (b"{\"message\":{\"a\":1}", "bad-json"),
+        (b"{\"message\":\"\xff\"}", "not-utf8"),
+        (b"{\"message\":\"x\"}", "unknown-format"),
+        (long.as_bytes(), "line-too-long"),
+    ];
+    for (damage, reason) in damages {
+        let input = [good.as_bytes(), damage, good.as_bytes(), b"\n", RECORD.as_bytes(), b"\n"].concat();
+        for batch_bytes in [1, 100, 1000, 1 << 20] {
+            for fill in [true, false] {
+                let framing = Framing { batch_bytes, max_line_bytes: 2000, fill };
+                assert_eq!(
+                    counts(&input, framing),
+                    (81, vec![reason.to_owned()]),
+                    "{framing:?}, {}",
+                    damage.escape_ascii()
+                );
+            }
+        }
+    }
+}
+
+/// An error that comes after some objects leaves all of them but the last, which may go on.
+#[test]
+fn objects_before_an_error_are_given() {
+    struct ThenError<R>(R);
+    impl<R: Read> Read for ThenError<R> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(buffer)? {
+                0 => Err(io::Error::other("cut")),
+                count => Ok(count),
+            }
+        }
+    }
+    for batch_bytes in [1, 100, 1000, 1 << 20] {
+        for before in ["", "10.0.0.1\n"] {
+            let input = before.to_owned() + &RECORD.repeat(30);
+            let framing = Framing { batch_bytes, max_line_bytes: 2000, fill: true };
+            let mut framer = Framer::new(ThenError(input.as_bytes()), framing);
+            let mut lines = Lines::default();
+            let mut given = Vec::new();
+            let error = loop {
+                match framer.next(&mut lines) {
+                    Ok(true) => given.extend_from_slice(lines.bytes()),
+                    Ok(false) => panic!("the error is lost"),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(error.to_string(), "cut");
+            assert_eq!(given, input.as_bytes()[..input.len() - RECORD.len()], "{batch_bytes}");
+            assert_eq!(framer.rest(), ((input.len() - RECORD.len()) as u64, RECORD.len()));
+        }
+    }
 }

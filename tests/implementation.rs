@@ -167,10 +167,10 @@ pub fn engine_options() -> engine::Options {
     }
 }
 
-pub fn open_component(schema: &str, options: &CaseOptions) -> Box<dyn Implementation> {
+/// The options of a case, for the engine.
+pub fn component_options(schema: &str, options: &CaseOptions) -> engine::Options {
     let options = fitting(schema, options);
-    let collected_at = options.collected_at;
-    let options = engine::Options {
+    engine::Options {
         schema: Some(schema.into()),
         format: options.format,
         max_line_bytes: options.max_line_bytes.unwrap_or(MAX_LINE_BYTES),
@@ -183,9 +183,12 @@ pub fn open_component(schema: &str, options: &CaseOptions) -> Box<dyn Implementa
         event_id: options.event_id,
         geoip_city: options.geoip.then(databases::city),
         geoip_asn: options.geoip.then(databases::asn),
-    };
-    let session = Session::open(engine(), Arc::new(options)).unwrap();
-    Box::new(Component { session, header: None, collected_at })
+    }
+}
+
+pub fn open_component(schema: &str, options: &CaseOptions) -> Box<dyn Implementation> {
+    let session = Session::open(engine(), Arc::new(component_options(schema, options))).unwrap();
+    Box::new(Component { session, header: None, collected_at: options.collected_at })
 }
 
 impl Implementation for Component {

@@ -5,6 +5,7 @@ mod command_line;
 mod databases;
 mod ecs;
 mod engine;
+mod enrichment;
 mod event_ids;
 mod explain;
 mod framing;

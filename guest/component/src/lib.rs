@@ -75,6 +75,10 @@ impl wit::GuestTransformer for Instance {
         self.transformer.borrow().header().map(str::to_owned)
     }
 
+    fn set_header(&self, header: Option<String>) {
+        self.transformer.borrow_mut().set_header(header.as_deref());
+    }
+
     fn explain(&self, line: Vec<u8>, context: wit::Context) -> Vec<wit::Explanation> {
         let explanations = self.transformer.borrow_mut().explain(&line, &parser_context(&context));
         explanations.into_iter().map(explanation).collect()

@@ -133,7 +133,7 @@ fn geo(found: &Value) -> Map<String, Value> {
         names.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect();
     let number = |name: &str| {
         let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok());
-        number(&found["location"][name]).or_else(|| number(&found[name]))
+        number(&found["location"][name]).or_else(|| number(&found[name])).filter(|number| number.is_finite())
     };
     if let (Some(latitude), Some(longitude)) = (number("latitude"), number("longitude")) {
         geo.insert("location".into(), json!({ "lat": latitude, "lon": longitude }));
@@ -147,10 +147,10 @@ fn named(value: &Value) -> Option<&str> {
 }
 
 fn text(value: &Value) -> Option<&str> {
-    value.as_str().filter(|text| !text.is_empty())
+    value.as_str().filter(|text| !matches!(text.trim(), "" | "-"))
 }
 
-/// Whether an address can be in a database: not one that RFC 6890 and its successors set aside.
+/// Whether an address can be anywhere in the world: not private, shared, local, multicast or reserved.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
@@ -213,6 +213,9 @@ mod tests {
             "location": {"lat": 58.4167, "lon": 15.6167},
         });
         assert_eq!(Value::Object(geo(&flat)), expected);
-        assert!(geo(&Value::Null).is_empty());
+        let nothing = json!({"latitude": "NaN", "longitude": "1e999", "city": "-", "country_code": " ", "country": 5});
+        for nothing in [Value::Null, json!(5), nothing] {
+            assert!(geo(&nothing).is_empty());
+        }
     }
 }

@@ -15,7 +15,8 @@ use flate2::read::MultiGzDecoder;
 use serde_json::value::RawValue;
 
 use crate::error::{Fault, Reason};
-use crate::json_record::{Members, bad_json, unquote};
+use crate::json_record::{Members, bad_json, number_text, unquote};
+use crate::text_record::{check_length, check_utf8};
 use crate::value::LARGEST_TIME_IN_MILLIS;
 
 /// Envelopes within envelopes; AWS's own have three layers.
@@ -57,45 +58,47 @@ pub(crate) struct LogEvent<'a> {
 
 type Visit<'v> = &'v mut dyn FnMut(Unpacked<'_>);
 
-/// Hands every record of a line of JSON to `visit`. What a payload is decompressed to must not be
-/// longer than `max_bytes`.
-pub(crate) fn unpack(line: &str, max_bytes: usize, visit: Visit<'_>) {
+/// Hands every record of a line of JSON to `visit`. Neither an object nor what a payload is
+/// decompressed to may be longer than `max_bytes`.
+pub(crate) fn unpack(line: &[u8], max_bytes: usize, visit: Visit<'_>) {
+    let is_utf8 = std::str::from_utf8(line).is_ok();
     let mut at = 0;
-    while let Some(blanks) = line[at..].bytes().position(|byte| !byte.is_ascii_whitespace()) {
+    while let Some(blanks) = line[at..].iter().position(|byte| !byte.is_ascii_whitespace()) {
         at += blanks;
-        let rest = &line[at..];
-        let mut objects = serde_json::Deserializer::from_str(rest).into_iter::<Members<'_>>();
-        let (length, members) = match objects.next() {
-            Some(Ok(members)) => (objects.byte_offset(), Ok(members)),
-            // What is bad within an object costs that object.
-            Some(Err(error)) => (object_end(rest).unwrap_or(rest.trim_ascii_end().len()), Err(bad_json(&error))),
-            None => return,
-        };
+        let (length, members) = first_object(&line[at..], is_utf8);
+        let object = &line[at..at + length];
         let mut unpacker = Unpacker { object: (at, length), max_bytes, visit };
-        match members {
-            Ok(members) => unpacker.object(&rest[..length], &members, None, 0),
+        let checked = check_length(object, max_bytes).and_then(|()| check_utf8(object));
+        match checked.and_then(|object| Ok((object, members?))) {
+            Ok((object, members)) => unpacker.object(object, &members, None, 0),
             Err(fault) => unpacker.give(None, Content::Bad(fault)),
         }
         at += length;
     }
 }
 
-/// Where the object that `json` begins with ends, by its brackets alone.
-fn object_end(json: &str) -> Option<usize> {
-    let (mut depth, mut in_string, mut escaped) = (0, false, false);
-    for (position, byte) in json.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' if !in_string => depth += 1,
-            b'}' if !in_string && depth <= 1 => return (depth == 1).then_some(position + 1),
-            b'}' if !in_string => depth -= 1,
-            _ if depth == 0 => return None,
-            _ => {}
-        }
+/// The object that `json` begins with, and its length. What is bad in an object costs that object.
+fn first_object(json: &[u8], is_utf8: bool) -> (usize, Result<Members<'_>, Box<Fault>>) {
+    let piece = || next_object(json).unwrap_or(json.trim_ascii_end().len());
+    // Bytes that are not UTF-8 may be anywhere: only the object itself is asked.
+    let text = if is_utf8 { json } else { &json[..piece()] };
+    let mut objects = serde_json::Deserializer::from_slice(text).into_iter::<Members<'_>>();
+    match objects.next() {
+        Some(Ok(members)) => (objects.byte_offset(), Ok(members)),
+        Some(Err(error)) => (piece(), Err(bad_json(&error))),
+        None => (json.len(), Err(Fault::new(Reason::BadJson, "nothing", "JSON objects, each within one line"))),
     }
-    None
+}
+
+/// Where the next object begins for certain, whatever stands before it: `}{"`, with or without blanks,
+/// and then the beginning of a key. Within a string of well-formed JSON that cannot stand: the quote
+/// would end the string, and behind that comes a comma, a colon or a bracket.
+fn next_object(json: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'{', json).find(|&start| {
+        let is_behind = json[..start].trim_ascii_end().ends_with(b"}");
+        let key = json[start + 1..].trim_ascii_start().strip_prefix(b"\"").and_then(<[u8]>::first);
+        is_behind && key.is_some_and(|byte| !b",:]} \t\r\n".contains(byte))
+    })
 }
 
 struct Unpacker<'v> {
@@ -188,7 +191,7 @@ impl Unpacker<'_> {
         let id = members.other("id").filter(|id| id.starts_with('"')).map(unquote);
         let id = id.and_then(Result::ok).unwrap_or_default();
         event.id = &id;
-        let timestamp = members.other("timestamp").and_then(|timestamp| timestamp.parse().ok());
+        let timestamp = members.other("timestamp").and_then(number_text).and_then(|text| text.parse().ok());
         event.timestamp = timestamp.filter(|&millis| millis <= LARGEST_TIME_IN_MILLIS);
         match members.message().map(unquote) {
             Some(Ok(line)) => self.line(&line, Some(LogEvent { text: &line, ..event }), depth),
@@ -204,17 +207,14 @@ impl Unpacker<'_> {
         let data = unquote(data.ok_or_else(|| wrong("awslogs", json, "an object with data"))?)?;
         let compressed =
             STANDARD.decode(&*data).map_err(|error| wrong("data", &error.to_string(), "base64 of gzip data"))?;
-        let mut payload = String::new();
+        let mut payload = Vec::new();
         let mut decoder = MultiGzDecoder::new(&*compressed).take(self.max_bytes as u64 + 1);
-        decoder
-            .read_to_string(&mut payload)
-            .map_err(|error| wrong("data", &error.to_string(), "base64 of gzip data, UTF-8 in it"))?;
-        if payload.len() > self.max_bytes {
-            let wanted = format!("at most {} bytes", self.max_bytes);
-            return Err(Fault::new(Reason::LineTooLong, "a longer payload", wanted));
-        }
-        let members = Members::parse(&payload)?;
-        self.object(&payload, &members, None, depth + 1);
+        let decoded = decoder.read_to_end(&mut payload);
+        decoded.map_err(|error| wrong("data", &error.to_string(), "base64 of gzip data"))?;
+        check_length(&payload, self.max_bytes)?;
+        let payload = check_utf8(&payload)?;
+        let members = Members::parse(payload)?;
+        self.object(payload, &members, None, depth + 1);
         Ok(())
     }
 }
@@ -223,4 +223,23 @@ fn wrong(name: &'static str, found: &str, wanted: &'static str) -> Box<Fault> {
     let mut fault = Fault::new(Reason::BadEnvelope, Fault::excerpt(found.as_bytes()), wanted);
     fault.field = Some(name.into());
     fault
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_begins_where_no_string_can_be() {
+        let next = |json: &str| next_object(json.as_bytes());
+        assert_eq!(next(r#"{"a":1}{"b":2}{"c":3}"#), Some(7));
+        assert_eq!(next("{\"a\":1} \t{ \"b\":2}"), Some(9));
+        // An object that lacks its end, in a string and out of it.
+        assert_eq!(next(r#"{"a":"x}{"b":2}"#), Some(8));
+        assert_eq!(next(r#"{"a":{"x":1}{"b":2}"#), Some(12));
+        // Strings of brackets.
+        assert_eq!(next(r#"{"a":"}{","b":"}{"}"#), None);
+        assert_eq!(next(r#"{"a":"}{\"b"}"#), None);
+        assert_eq!(next(r#"{"a":{"b":2}}"#), None);
+    }
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use crate::describe::members;
 use crate::envelope::{self, Content, LogEvent, Unpacked};
 use crate::error::{Fault, Reason};
-use crate::format::Format;
+use crate::format::{Format, MAX_COLUMNS};
 use crate::json_record::{JsonRecord, Members};
 use crate::line::Value;
 use crate::protocol;
 use crate::record::Record;
 use crate::schema::{Delivery, EventWriter};
-use crate::text_record::{Read, TextReader, check_utf8, wanted};
+use crate::text_record::{Read, TextReader, check_length, check_utf8, wanted};
 use crate::time::Rfc3339;
 use crate::transformer::{Context, Transformer, read_fields, read_inner};
 use crate::value::Kind;
@@ -58,20 +58,20 @@ impl Transformer {
     /// transformed afterwards, as in [`Transformer::transform`].
     pub fn explain(&mut self, line: &[u8], context: &Context<'_>) -> Vec<Explanation> {
         self.writer.set_collected_at(context.collected_at);
-        let line = line.trim_ascii_end();
-        let text = match check_utf8(line) {
-            Ok(text) => text,
-            Err(fault) => {
-                let summary = "a line that is no text".into();
-                return vec![Explanation { summary, columns: Vec::new(), outcome: Outcome::Reject(*fault) }];
-            }
-        };
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
         let Transformer { max_line_bytes, text: reader, json, writer } = self;
-        if !text.trim_ascii_start().starts_with('{') {
-            return vec![explain_text(reader, writer, text, "a text line".into(), &context.delivery(0, None))];
+        if !line.trim_ascii_start().starts_with(b"{") {
+            return vec![match check_length(line, *max_line_bytes).and_then(|()| check_utf8(line)) {
+                Ok(text) => explain_text(reader, writer, text, "a text line".into(), &context.delivery(0, None)),
+                Err(fault) => {
+                    let summary = "a line that is not read".into();
+                    Explanation { summary, columns: Vec::new(), outcome: Outcome::Reject(*fault) }
+                }
+            }];
         }
         let mut explanations = Vec::new();
-        envelope::unpack(text, *max_line_bytes, &mut |Unpacked { object: (at, _), event, content }| {
+        envelope::unpack(line, *max_line_bytes, &mut |Unpacked { object: (at, _), event, content }| {
             let delivery = context.delivery(at, event);
             let from = match event {
                 Some(LogEvent { index, .. }) => format!("log event {} of a CloudWatch Logs payload", index + 1),
@@ -133,7 +133,10 @@ fn explain_text(
             return Explanation { summary: from, columns: Vec::new(), outcome: Outcome::Skip("a blank line") };
         }
         Ok(Read::Header) => {
-            let skip = Outcome::Skip("a header line: it names the columns of the lines that follow");
+            let skip = Outcome::Skip(match reader.is_given() {
+                true => "a header line, which changes nothing where the format is given",
+                false => "a header line: it names the columns of the lines that follow",
+            });
             return Explanation { summary: from, columns: Vec::new(), outcome: skip };
         }
         Err(fault) => Outcome::Reject(*fault),
@@ -182,7 +185,9 @@ fn explain_fields(
         object_members.each_alone().map(|(name, member)| read_member(json, name, &member)).collect();
     let outcome = match read_fields(json, object, object_members) {
         Ok(record) => {
-            let names = (0..record.values.len()).filter_map(|slot| Some((record.layout.name(slot)?.to_owned(), slot)));
+            // Each takes several events: of an object with thousands of members, the first must do.
+            let names = (0..record.values.len().min(MAX_COLUMNS))
+                .filter_map(|slot| Some((record.layout.name(slot)?.to_owned(), slot)));
             let slots: BTreeMap<String, usize> = names.collect();
             for column in &mut columns {
                 let slot = slots.get(&column.name);

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use crate::error::FormatError;
 use crate::field::{Field, bare};
-use crate::record::{Layout, Unknown};
+use crate::record::Layout;
 use crate::value::{Kind, Shape};
 
 /// More columns than AWS has fields, and few enough for [`Layout`].
@@ -83,11 +83,10 @@ impl Format {
             }
             None => {
                 let name = bare(name);
-                let is_same = |other: &Unknown| other.name.replace('-', "_") == name.replace('-', "_");
-                if self.layout.unknown.iter().any(is_same) {
+                if self.layout.unknown.iter().any(|unknown| *unknown.name == *name) {
                     return Err(FormatError::FieldTwice(name.into()));
                 }
-                self.layout.unknown.push(Unknown { name: name.into(), slot });
+                self.layout.add_unknown(name, slot);
                 Column { name: name.into(), kind: Kind::Text, shape: Shape::Any }
             }
         };
@@ -148,6 +147,9 @@ mod tests {
         assert_eq!(format.names(), "version account-id accountId2 srcaddr");
         assert_eq!(format.layout.slot(Field::Srcaddr), 3);
         assert_eq!(&*format.layout.unknown[0].name, "accountId2");
+        let format = Format::parse("version some-tag some_tag sublocation").unwrap();
+        let members: Vec<&str> = format.layout.unknown.iter().map(|unknown| &*unknown.member).collect();
+        assert_eq!(members, ["some_tag", "some_tag_2", "sublocation_3"]);
     }
 
     #[test]
@@ -156,7 +158,7 @@ mod tests {
         assert_eq!(error(""), "the format has no field that AWS names");
         assert_eq!(error("foo bar"), "the format has no field that AWS names");
         assert_eq!(error("version srcaddr version"), "the format has the field version twice");
-        assert_eq!(error("version some-tag some_tag"), "the format has the field some_tag twice");
+        assert_eq!(error("version some-tag some-tag"), "the format has the field some-tag twice");
         assert_eq!(error("version 10.0.0.1"), "the format has 10.0.0.1, which is not a field name");
         assert_eq!(
             error(&format!("version {}", (0..250).map(|i| format!("x{i} ")).collect::<String>())),

@@ -27,7 +27,7 @@ impl Identity {
     pub(crate) fn id(&mut self, origin: &str, offset: u64, event: Option<LogEvent<'_>>, text: &[u8]) -> &str {
         self.id.clear();
         let written = match event {
-            Some(event) if !event.id.is_empty() => {
+            Some(event) if is_id(event.id) => {
                 write!(self.id, "{}-{}", digest(&mut self.stream, event.stream), event.id)
             }
             Some(LogEvent { index, .. }) => {
@@ -39,6 +39,11 @@ impl Identity {
         written.expect("a string can be written");
         &self.id
     }
+}
+
+/// Whether it can be CloudWatch's id, which has 56 digits: nothing to escape, and no great length.
+fn is_id(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// The first 64 bits of the SHA-1 digest, in hexadecimal; `last` remembers them.
@@ -77,6 +82,9 @@ mod tests {
         assert!(here.ends_with("-3195"));
         assert_eq!(identity.id("there", 7, Some(LogEvent { index: 0, ..event }), b"line"), here);
         assert_ne!(identity.id("here", 0, Some(LogEvent { stream: "other", ..event }), b"line"), here);
+        for odd in ["a\"b\nX", &"1".repeat(101), "ü"] {
+            assert!(identity.id("here", 0, Some(LogEvent { id: odd, ..event }), b"line").contains("-0-3-"), "{odd}");
+        }
         let without = LogEvent { id: "", ..event };
         assert_ne!(
             identity.id("here", 0, Some(without), b"line").to_owned(),

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::error::{Fault, Reason};
 use crate::field::Field;
 use crate::line::Value;
-use crate::record::{Layout, Unknown};
+use crate::record::Layout;
 use crate::value::{Kind, integer};
 
 /// The values of an object; one is used again for every object.
@@ -31,16 +31,16 @@ impl JsonRecord {
         self.text.clear();
         self.values.clear();
         self.layout.clear();
-        // By the name that events give them, so that none of them has a name twice.
-        let mut unknown = BTreeMap::new();
+        // The last of several members of one name counts.
+        let mut unknown: BTreeMap<&str, &str> = BTreeMap::new();
         for (key, value) in &members.0 {
             match key {
                 Key::Field(field) => self.push(*field, value.get())?,
-                Key::Other(name) => drop(unknown.insert(name.replace('-', "_"), (name, value.get()))),
-                Key::Message => drop(unknown.insert("message".into(), (&Cow::Borrowed("message"), value.get()))),
+                Key::Other(name) => drop(unknown.insert(name, value.get())),
+                Key::Message => drop(unknown.insert("message", value.get())),
             }
         }
-        for (name, json) in unknown.into_values() {
+        for (name, json) in unknown {
             self.push_unknown(name, json)?;
         }
         Ok(())
@@ -84,7 +84,7 @@ impl JsonRecord {
         };
         if text != "-" {
             let value = self.append(&text, 0);
-            self.layout.unknown.push(Unknown { name: name.into(), slot: self.values.len() });
+            self.layout.add_unknown(name, self.values.len());
             self.values.push(value);
         }
         Ok(())
@@ -95,6 +95,12 @@ impl JsonRecord {
         self.text.extend_from_slice(text.as_bytes());
         Value { start, end: self.text.len(), number }
     }
+}
+
+/// A number of JSON as text, also one in a string: `6`, `6.0` and `"6"` as `6`.
+pub(crate) fn number_text(json: &str) -> Option<String> {
+    let text = if json.starts_with('"') { unquote(json).ok()? } else { Cow::Borrowed(json) };
+    Some(without_fraction(&text).into_owned())
 }
 
 /// `6.0` and `6e0` as `6`. What has no integral value is left as it is, and will not be read as a number.

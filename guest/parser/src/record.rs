@@ -1,5 +1,7 @@
 //! A record: the values of one line under a format, whatever the line was written in.
 
+use std::collections::BTreeSet;
+
 use crate::field::Field;
 use crate::line::Value;
 
@@ -11,33 +13,41 @@ pub(crate) struct Layout {
     pub(crate) fields: Vec<Field>,
     /// Names that AWS does not have, or not yet.
     pub(crate) unknown: Vec<Unknown>,
+    /// The members of the unknown names.
+    members: BTreeSet<String>,
 }
 
-/// No record has this many values of known fields.
+/// No slot of a known field: there are fewer of them, and fewer columns. Unknown ones of JSON may lie beyond.
 const NO_SLOT: u8 = u8::MAX;
 
 /// A value under a name that is not in the table.
 #[derive(Clone, Debug)]
 pub(crate) struct Unknown {
     pub(crate) name: Box<str>,
+    /// The name with underscores for all that is no letter or digit, and unlike every other one.
+    pub(crate) member: Box<str>,
     pub(crate) slot: usize,
 }
 
 impl Layout {
     pub(crate) fn new() -> Layout {
-        Layout { slots: [NO_SLOT; Field::ALL.len()], fields: Vec::new(), unknown: Vec::new() }
+        Layout { slots: [NO_SLOT; Field::ALL.len()], fields: Vec::new(), unknown: Vec::new(), members: BTreeSet::new() }
     }
 
     pub(crate) fn clear(&mut self) {
         self.slots = [NO_SLOT; Field::ALL.len()];
         self.fields.clear();
         self.unknown.clear();
+        self.members.clear();
     }
 
     /// The slot of a field, or one beyond every list of values.
     #[inline]
     pub(crate) fn slot(&self, field: Field) -> usize {
-        self.slots[field as usize].into()
+        match self.slots[field as usize] {
+            NO_SLOT => usize::MAX,
+            slot => slot.into(),
+        }
     }
 
     pub(crate) fn has(&self, field: Field) -> bool {
@@ -49,7 +59,27 @@ impl Layout {
         let place = self.fields.partition_point(|&other| (other as usize) < field as usize);
         self.fields.insert(place, field);
     }
+
+    pub(crate) fn add_unknown(&mut self, name: &str, slot: usize) {
+        let mut member: String =
+            name.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '_' }).collect();
+        // Names of the table count as theirs, in whatever spelling; so do those that a schema makes itself.
+        let is_taken = |member: &str| {
+            member.is_empty()
+                || Field::by_name(member).is_some()
+                || TAKEN_NAMES.contains(&member)
+                || self.members.contains(member)
+        };
+        while is_taken(&member) {
+            member += &format!("_{slot}");
+        }
+        self.members.insert(member.clone());
+        self.unknown.push(Unknown { name: name.into(), member: member.into(), slot });
+    }
 }
+
+/// Members that the schema `elastic` has where it puts unknown names.
+const TAKEN_NAMES: [&str; 4] = ["pkt_dst_service", "pkt_src_service", "sublocation", "tcp_flags_array"];
 
 /// What the schemas read. Absent values (`-`, JSON `null`, no such column) are empty ranges.
 pub(crate) struct Record<'a> {
@@ -97,9 +127,9 @@ impl<'a> Record<'a> {
         self.value(self.layout.slot(field)).map(|value| value.number)
     }
 
-    /// Names that are not in the table, and their values.
-    pub(crate) fn unknown(&self) -> impl Iterator<Item = (&'a str, Text<'a>)> {
-        self.layout.unknown.iter().filter_map(|unknown| Some((&*unknown.name, self.text_at(unknown.slot)?)))
+    /// What is not in the table, and its values.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = (&'a Unknown, Text<'a>)> {
+        self.layout.unknown.iter().filter_map(|unknown| Some((unknown, self.text_at(unknown.slot)?)))
     }
 
     #[inline]

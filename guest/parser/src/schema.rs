@@ -12,7 +12,7 @@ use crate::error::OpenError;
 use crate::field::Field;
 use crate::identity::Identity;
 use crate::json::Writer;
-use crate::record::{Record, Text};
+use crate::record::{Record, Text, Unknown};
 use crate::time::{Moment, Rfc3339};
 use crate::transformer::Options;
 
@@ -68,8 +68,8 @@ pub(crate) struct Extras<'a> {
     /// CloudWatch's time of the record, in Unix milliseconds.
     received: Option<u64>,
     /// Members of ECS's `source` and `destination`, from the databases.
-    source: Arc<[u8]>,
-    destination: Arc<[u8]>,
+    source: &'a [u8],
+    destination: &'a [u8],
 }
 
 /// Where a record is from.
@@ -92,7 +92,6 @@ pub(crate) struct EventWriter {
     collected: Option<String>,
     rfc3339: Rfc3339,
     buffer: Vec<u8>,
-    nothing: Arc<[u8]>,
 }
 
 impl EventWriter {
@@ -115,7 +114,6 @@ impl EventWriter {
             collected: None,
             rfc3339: Rfc3339::new(),
             buffer: Vec::new(),
-            nothing: Arc::default(),
         })
     }
 
@@ -130,18 +128,19 @@ impl EventWriter {
         let id = self.identity.as_mut().map(|identity| {
             identity.id(delivery.origin, delivery.offset, delivery.event, record.message.bytes()).as_bytes()
         });
-        let (source, destination) = match &mut self.enrichment {
-            None => (self.nothing.clone(), self.nothing.clone()),
-            Some(enrichment) => {
-                let mut members =
-                    |field| record.text(field).map_or_else(|| self.nothing.clone(), |text| enrichment.members(text));
-                (members(Field::Srcaddr), members(Field::Dstaddr))
-            }
-        };
+        let mut members = |field| Some(self.enrichment.as_mut()?.members(record.text(field)?));
+        let (source, destination): (Option<Arc<[u8]>>, _) = (members(Field::Srcaddr), members(Field::Dstaddr));
         let collected = self.collected.as_deref().map(str::as_bytes);
         let received = delivery.event.and_then(|event| event.timestamp);
-        let extras =
-            Extras { message: self.message, time_field: self.time_field, id, collected, received, source, destination };
+        let extras = Extras {
+            message: self.message,
+            time_field: self.time_field,
+            id,
+            collected,
+            received,
+            source: source.as_deref().unwrap_or_default(),
+            destination: destination.as_deref().unwrap_or_default(),
+        };
         let room = room(self.schema, record, &extras);
         if self.buffer.len() < room {
             self.buffer.resize(room, 0);
@@ -162,15 +161,15 @@ fn room(schema: Schema, record: &Record<'_>, extras: &Extras<'_>) -> usize {
         Schema::Elastic => (elastic::LITERAL_BYTES, elastic::TIMES_WRITTEN),
         Schema::Snare => (snare::LITERAL_BYTES, snare::TIMES_WRITTEN),
     };
-    let extra_bytes = [extras.id, extras.collected].iter().flatten().map(|text| text.len()).sum::<usize>()
-        + extras.source.len()
-        + extras.destination.len();
     let bytes = record.message.length + times_written * record.value_bytes;
-    let unknown = record.layout.unknown.iter().map(|unknown| Writer::room(8, unknown.name.len(), false)).sum::<usize>();
+    let extras = [extras.id, extras.collected, Some(extras.source), Some(extras.destination)];
+    let extra_bytes = extras.into_iter().flatten().map(<[u8]>::len).sum::<usize>();
+    let name_bytes = |unknown: &Unknown| Writer::room(8, unknown.name.len().max(unknown.member.len()), false);
+    let unknown = record.layout.unknown.iter().map(name_bytes).sum::<usize>();
     Writer::room(literal_bytes + extra_bytes + unknown, bytes, record.plain && record.message.plain)
 }
 
-/// `record` is the name of a member that holds the record as it was received, `"…":"`.
+/// A member that holds the record as it was received: `name` is `"…":"`.
 #[inline(always)]
 fn message<const N: usize>(record: &Record<'_>, name: &[u8; N], out: &mut Writer<'_>) {
     out.literal(name);
@@ -184,6 +183,16 @@ fn exact_member<const N: usize>(name: &[u8; N], value: Option<&[u8]>, out: &mut 
     if let Some(value) = value {
         out.literal(name);
         out.exact(value);
+        out.literal(b"\",");
+    }
+}
+
+/// A member that is a time: `name` is `"…":"`.
+#[inline(always)]
+fn time_member<const N: usize, const T: usize>(name: &[u8; N], time: &Option<[u8; T]>, out: &mut Writer<'_>) {
+    if let Some(time) = time {
+        out.literal(name);
+        out.literal(time);
         out.literal(b"\",");
     }
 }

@@ -35,6 +35,14 @@ impl TextReader {
         self.header.as_ref().map(|(line, _)| &**line)
     }
 
+    /// Puts the columns of a header line in force, or none at all.
+    pub(crate) fn set_header(&mut self, header: Option<&str>) {
+        if self.given.is_none() && self.header() != header {
+            let read = header.and_then(|line| Format::from_header(line.as_bytes()));
+            self.header = read.map(|(line, format)| (line.into(), format));
+        }
+    }
+
     /// Splits the line that begins at `start`, for [`TextReader::read`].
     #[inline(always)]
     pub(crate) fn split(&mut self, input: &[u8], start: usize) -> Line {

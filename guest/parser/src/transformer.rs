@@ -8,7 +8,7 @@ use crate::json_record::{JsonRecord, Members};
 use crate::line;
 use crate::record::{Record, Text};
 use crate::schema::{Delivery, EventWriter, Schema, TimeField};
-use crate::text_record::{Read, TextReader, check_length, check_utf8};
+use crate::text_record::{Read, TextReader};
 use crate::time::Moment;
 
 /// How to transform.
@@ -19,8 +19,8 @@ pub struct Options {
     /// The columns of every text record, as names separated by blanks or commas in any spelling
     /// (`account-id`, `account_id`, `${account-id}`). `None`: by header line, else by AWS's published orders.
     pub format: Option<String>,
-    /// The longest line in bytes, without its line end, and the longest payload that a line may be
-    /// decompressed to; longer ones are rejected.
+    /// The longest line in bytes, without its line end; of JSON the longest object, and the longest
+    /// payload that one may be decompressed to. Longer ones are rejected.
     pub max_line_bytes: usize,
     /// Whether events carry the original record. `None`: as the schema has it.
     pub keep_message: Option<bool>,
@@ -33,8 +33,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Longer than any record that AWS writes, and longer than a subscription payload of CloudWatch
-    /// Logs, which is at most 1 MiB in what it compresses to, is in practice.
+    /// Several thousand times a record; for the sake of CloudWatch Logs, whose payloads carry many.
     pub const DEFAULT_MAX_LINE_BYTES: usize = 8 << 20;
 }
 
@@ -146,6 +145,12 @@ impl Transformer {
         self.text.header()
     }
 
+    /// Puts a header line in force, as [`Transformer::header`] gives it, or none at all. Changes nothing
+    /// where the options give the format.
+    pub fn set_header(&mut self, header: Option<&str>) {
+        self.text.set_header(header);
+    }
+
     /// Transforms whole lines and adds to `batch`; the last line may lack its line feed.
     /// Lines and offsets of the rejects count from the beginning of `input`.
     pub fn transform(&mut self, input: &[u8], context: &Context<'_>, batch: &mut Batch) {
@@ -191,12 +196,8 @@ impl Transformer {
     #[cold]
     fn json_line(&mut self, line: &[u8], place: Place, context: &Context<'_>, batch: &mut Batch) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let json = match check_length(line, self.max_line_bytes).and_then(|()| check_utf8(line)) {
-            Ok(json) => json,
-            Err(fault) => return batch.reject(place, None, *fault),
-        };
         let Transformer { max_line_bytes, text, json: json_record, writer } = self;
-        envelope::unpack(json, *max_line_bytes, &mut |Unpacked { object: (at, length), event, content }| {
+        envelope::unpack(line, *max_line_bytes, &mut |Unpacked { object: (at, length), event, content }| {
             let place = Place { offset: place.offset + at, length, ..place };
             let read = match content {
                 Content::Text(line) => read_inner(text, line),

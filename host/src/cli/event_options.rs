@@ -10,6 +10,9 @@ use clap::{Args, ValueEnum};
 
 use crate::engine::{self, Engine, Limits, Options};
 
+/// Several thousand times a record, since a CloudWatch Logs payload carries many.
+const DEFAULT_MAX_LINE_BYTES: u32 = 8 << 20;
+
 /// How events are made.
 #[derive(Args)]
 pub(super) struct EventOptions {
@@ -48,8 +51,8 @@ pub(super) struct EventOptions {
     #[arg(long, value_name = "FILE")]
     geoip_asn: Option<PathBuf>,
 
-    /// Reject lines, and payloads unpacked from them, that are longer than this
-    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
+    /// Reject lines, JSON objects, and payloads unpacked from them, that are longer than this
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_LINE_BYTES, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
     max_line_bytes: u32,
 
     #[command(flatten)]

@@ -1,13 +1,13 @@
 //! `vpcflow explain`: what a record was read as, column by column.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 
-use super::REJECTED;
 use super::event_options::EventOptions;
+use super::{REJECTED, print, table};
 use crate::engine::{Context, Explanation, Outcome, Session};
 use crate::reject::Fault;
 
@@ -19,7 +19,6 @@ use crate::reject::Fault;
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// The record, quoted as one argument or not [default: standard input]
-    #[arg(allow_negative_numbers = true)]
     record: Vec<String>,
 
     #[command(flatten)]
@@ -43,17 +42,12 @@ impl Arguments {
         }
         let mut context = Context { origin: "-".into(), offset: 0, collected_at: None };
         let mut is_refused = false;
-        let mut text = String::new();
         for line in input.split_inclusive(|&byte| byte == b'\n') {
             for explanation in session.explain(line, &context)? {
                 is_refused |= matches!(explanation.outcome, Outcome::Rejected(_));
-                text += &show(&explanation);
+                print(&show(&explanation))?;
             }
             context.offset += line.len() as u64;
-        }
-        match io::stdout().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-            _ => {}
         }
         Ok(if is_refused { ExitCode::from(REJECTED) } else { ExitCode::SUCCESS })
     }
@@ -69,7 +63,7 @@ fn show(explanation: &Explanation) -> String {
         };
         let arrow = if refused { "✗ " } else { "" };
         let members = column.members.join(", ");
-        [number, column.name.clone(), column.found.clone(), format!("{arrow}{reading}"), members]
+        [number, visible(&column.name), visible(&column.found), format!("{arrow}{reading}"), visible(&members)]
     });
     let rows: Vec<_> = rows.collect();
     text += &table(&rows, "  ");
@@ -86,13 +80,8 @@ fn show(explanation: &Explanation) -> String {
     text
 }
 
-/// Columns as wide as their widest cell; the last one is not filled up.
-pub(super) fn table<const N: usize>(rows: &[[String; N]], indent: &str) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; N] = std::array::from_fn(width);
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        format!("{indent}{}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
+/// Without control characters, which a terminal would obey.
+fn visible(text: &str) -> String {
+    let escape = |letter: char| if letter.is_control() { letter.escape_default().to_string() } else { letter.into() };
+    text.chars().map(escape).collect()
 }

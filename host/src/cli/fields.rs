@@ -1,14 +1,13 @@
 //! `vpcflow fields`: the table of fields, as the module tells it.
 
-use std::io::{self, Write};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 use super::event_options::ModuleOptions;
-use super::explain::table;
+use super::{print, table};
 use crate::engine::{Description, Field};
 
 /// Print the table of fields: name, version, meaning, and where each goes in each schema
@@ -35,10 +34,8 @@ impl Arguments {
             () if self.markdown => markdown(&description),
             () => plain(&description),
         };
-        match io::stdout().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(ExitCode::SUCCESS),
-        }
+        print(&text)?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -105,13 +105,14 @@ impl Instance {
         Ok(Instance { store, module, transformer, ticks_per_call, header: None })
     }
 
-    /// Puts a new transformer, without a header in force, in the place of this one.
-    pub(super) fn reopen(&mut self, options: &wit::Options) -> Result<(), EngineError> {
-        self.store.set_epoch_deadline(self.ticks_per_call);
-        let dropped = self.transformer.resource_drop(&mut self.store);
-        dropped.map_err(|error| EngineError::FailsToOpen(Failure::from(error).to_string()))?;
-        self.transformer = open_transformer(&self.module, &mut self.store, options)?;
-        self.header = None;
+    /// Puts a header line in force, or none.
+    pub(super) fn set_header(&mut self, header: Option<&str>) -> Result<(), Failure> {
+        if self.header.as_deref() != header {
+            self.store.set_epoch_deadline(self.ticks_per_call);
+            let transformer = self.module.vpcflow_ecs_transform().transformer();
+            transformer.call_set_header(&mut self.store, self.transformer, header)?;
+            self.header = header.map(str::to_owned);
+        }
         Ok(())
     }
 
@@ -126,7 +127,9 @@ impl Instance {
     pub(super) fn explain(&mut self, line: &[u8], context: &wit::Context) -> Result<Vec<wit::Explanation>, Failure> {
         self.store.set_epoch_deadline(self.ticks_per_call);
         let transformer = self.module.vpcflow_ecs_transform().transformer();
-        Ok(transformer.call_explain(&mut self.store, self.transformer, line, context)?)
+        let explanations = transformer.call_explain(&mut self.store, self.transformer, line, context)?;
+        self.header = transformer.call_header(&mut self.store, self.transformer)?;
+        Ok(explanations)
     }
 }
 
@@ -140,6 +143,8 @@ pub(super) fn describe(engine: &Engine) -> Result<wit::Description, EngineError>
 fn instantiate(engine: &Engine, memory_bytes: usize) -> Result<(Store<State>, Module), EngineError> {
     let mut store = Store::new(&engine.engine, State { memory_bytes });
     store.limiter(|state| state);
+    // What a call returns lies in the module's memory, and takes a little more room as rejects of ours.
+    store.set_hostcall_fuel(memory_bytes.saturating_mul(4));
     store.set_epoch_deadline(engine.ticks_per_call());
     let module = engine.module.instantiate(&mut store).map_err(EngineError::Unloadable)?;
     Ok((store, module))

@@ -1,10 +1,11 @@
-//! Transforms whatever comes: where a call fails, its lines are tried one by one, and only the
-//! guilty ones are rejected.
+//! Transforms whatever comes: where a call fails, its lines (and the JSON objects that run together on
+//! one) are tried one by one, and only the guilty ones are rejected.
 
 use std::sync::Arc;
 
 use super::instance::{Failure, Instance};
 use super::{Batch, Context, Counts, Engine, EngineError, Explanation, Fault, Options, Reason, Reject};
+use crate::framing::smallest;
 
 /// What came of some lines.
 #[derive(Debug)]
@@ -65,7 +66,9 @@ impl Session {
         let batch = Batch { events: Vec::new(), rejects: Vec::new(), counts };
         let mut whole = Transformed { batch, header: header.map(str::to_owned) };
         let mut offset = 0;
-        for line in lines.split_inclusive(|&byte| byte == b'\n') {
+        for (line, continues) in smallest(lines) {
+            // The line in whose middle this begins has been counted.
+            whole.batch.counts.lines = whole.batch.counts.lines.saturating_sub(continues.into());
             let header = whole.header.take();
             let context = Context { offset: context.offset + offset as u64, ..context.clone() };
             match self.call(header.as_deref(), line, &context)? {
@@ -96,25 +99,12 @@ impl Session {
             Some(instance) => instance,
             None => Instance::open(&self.engine, &self.options)?,
         };
-        if header.is_none() && instance.header.is_some() {
-            // A header in force cannot be taken back.
-            instance.reopen(&self.options)?;
-        }
-        let outcome = set_header(&mut instance, header, context).and_then(|()| instance.transform(lines, context));
+        let outcome = instance.set_header(header).and_then(|()| instance.transform(lines, context));
         Ok(outcome.map(|batch| {
             let header = instance.header.clone();
             self.instance = Some(instance);
             Transformed { batch, header }
         }))
-    }
-}
-
-fn set_header(instance: &mut Instance, header: Option<&str>, context: &Context) -> Result<(), Failure> {
-    match header {
-        Some(header) if instance.header.as_deref() != Some(header) => {
-            instance.transform(header.as_bytes(), context).map(drop)
-        }
-        _ => Ok(()),
     }
 }
 

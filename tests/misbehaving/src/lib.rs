@@ -78,6 +78,10 @@ impl wit::GuestTransformer for Instance {
         self.header.borrow().clone()
     }
 
+    fn set_header(&self, header: Option<String>) {
+        *self.header.borrow_mut() = header;
+    }
+
     fn explain(&self, _: Vec<u8>, _: wit::Context) -> Vec<wit::Explanation> {
         panic!("it cannot even explain itself")
     }

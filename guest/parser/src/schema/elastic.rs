@@ -9,13 +9,14 @@ use crate::field::Field;
 use crate::json::Writer;
 use crate::protocol;
 use crate::record::{Record, Text};
-use crate::schema::{Extras, TimeField, exact_member, message, number_member, string_member};
+use crate::schema::{Extras, TimeField, exact_member, message, number_member, string_member, time_member};
 use crate::time::Rfc3339;
 
 /// More than all literals, times and protocol names of an event together.
 pub(super) const LITERAL_BYTES: usize = 4096;
 
-/// No value is written more often: an address as `ip`, `address` and in `related`.
+/// No value is written more often: an address as `ip`, `address` and in `related`. A tag may grow to
+/// twice its length when it is decoded: from `%01` to `\u0001`.
 pub(super) const TIMES_WRITTEN: usize = 3;
 
 /// Writes the record's event and a line feed to `buffer`; gives their length.
@@ -28,7 +29,10 @@ pub(super) fn write(record: &Record<'_>, extras: &Extras<'_>, rfc3339: &mut Rfc3
     // A data stream takes no event without a time, so any is better than none.
     let time = time.or(other).or_else(|| extras.received.map(|received| rfc3339.millis(received)));
     out.literal(b"{");
-    time_member(b"\"@timestamp\":\"", &time, out);
+    match &time {
+        Some(_) => time_member(b"\"@timestamp\":\"", &time, out),
+        None => exact_member(b"\"@timestamp\":\"", extras.collected, out),
+    }
     vpcflow(record, out);
     cloud(record, out);
     if let Some(container) = record.text(Field::EcsContainerId) {
@@ -41,7 +45,7 @@ pub(super) fn write(record: &Record<'_>, extras: &Extras<'_>, rfc3339: &mut Rfc3
     let dstport = record.text(Field::Dstport);
     if dstaddr.is_some() || dstport.is_some() {
         out.literal(b"\"destination\":{");
-        endpoint(dstaddr, dstport, &extras.destination, out);
+        endpoint(dstaddr, dstport, extras.destination, out);
         end_object(out);
     }
     out.literal(b"\"ecs\":{\"version\":\"8.11.0\"},");
@@ -60,7 +64,7 @@ pub(super) fn write(record: &Record<'_>, extras: &Extras<'_>, rfc3339: &mut Rfc3
         out.literal(b"\"source\":{");
         number_member(b"\"bytes\":", bytes, out);
         number_member(b"\"packets\":", packets, out);
-        endpoint(srcaddr, srcport, &extras.source, out);
+        endpoint(srcaddr, srcport, extras.source, out);
         end_object(out);
     }
     out.close(b'}');
@@ -72,15 +76,6 @@ pub(super) fn write(record: &Record<'_>, extras: &Extras<'_>, rfc3339: &mut Rfc3
 fn end_object(out: &mut Writer<'_>) {
     out.close(b'}');
     out.literal(b",");
-}
-
-#[inline(always)]
-fn time_member<const N: usize>(name: &[u8; N], time: &Option<[u8; 24]>, out: &mut Writer<'_>) {
-    if let Some(time) = time {
-        out.literal(name);
-        out.literal(time);
-        out.literal(b"\",");
-    }
 }
 
 #[inline(always)]
@@ -236,14 +231,14 @@ enum Member {
     Tag(Name),
 }
 
-/// `"vpc_id":`, and what pads it to a piece of the writer.
+/// The text `"vpc_id":`, padded to a piece of the writer.
 #[derive(Clone, Copy)]
 struct Name {
     text: [u8; 32],
     length: usize,
 }
 
-/// By field.
+/// How each field is written, by its number.
 static MEMBERS: [Member; Field::ALL.len()] = {
     let mut members = [Member::None; Field::ALL.len()];
     let mut index = 0;
@@ -301,9 +296,6 @@ const fn name(name: &str) -> Name {
     text[index + 2] = b':';
     Name { text, length: index + 3 }
 }
-
-/// Names of `aws.vpcflow` that no field of another name may take.
-const TAKEN: [&str; 4] = ["pkt_dst_service", "pkt_src_service", "sublocation", "tcp_flags_array"];
 
 fn vpcflow(record: &Record<'_>, out: &mut Writer<'_>) {
     out.literal(b"\"aws\":{\"vpcflow\":{");
@@ -379,13 +371,9 @@ fn tag(value: Text<'_>, out: &mut Writer<'_>) {
 
 #[cold]
 fn unknown(record: &Record<'_>, out: &mut Writer<'_>) {
-    for (name, value) in record.unknown() {
-        let mut name = name.replace('-', "_");
-        if name.is_empty() || TAKEN.contains(&name.as_str()) {
-            name.push('_');
-        }
+    for (unknown, value) in record.unknown() {
         out.literal(b"\"");
-        out.string(Text::whole(name.as_bytes(), false));
+        out.string(Text::whole(unknown.member.as_bytes(), false));
         out.literal(b"\":\"");
         out.string(value);
         out.literal(b"\",");

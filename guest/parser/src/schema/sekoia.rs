@@ -5,7 +5,7 @@ use crate::field::Field;
 use crate::json::Writer;
 use crate::protocol;
 use crate::record::{Record, Text};
-use crate::schema::{Extras, TimeField, exact_member, message, number_member, string_member};
+use crate::schema::{Extras, TimeField, exact_member, message, number_member, string_member, time_member};
 use crate::time::Rfc3339;
 
 /// More than all literals, times and protocol names of an event together.
@@ -55,15 +55,6 @@ fn event(record: &Record<'_>, extras: &Extras<'_>, rfc3339: &mut Rfc3339, out: &
     time_member(b"\"start\":\"", &start, out);
     out.close(b'}');
     out.literal(b",");
-}
-
-#[inline(always)]
-fn time_member<const N: usize>(name: &[u8; N], time: &Option<[u8; 20]>, out: &mut Writer<'_>) {
-    if let Some(time) = time {
-        out.literal(name);
-        out.literal(time);
-        out.literal(b"\",");
-    }
 }
 
 #[inline(always)]
@@ -137,7 +128,7 @@ fn destination(record: &Record<'_>, address: Option<Text<'_>>, extras: &Extras<'
     if address.is_some() || port.is_some() {
         out.literal(b"\"destination\":{");
         address_and_port(address, port, out);
-        out.exact(&extras.destination);
+        out.exact(extras.destination);
         out.close(b'}');
         out.literal(b",");
     }
@@ -156,7 +147,7 @@ fn source(record: &Record<'_>, address: Option<Text<'_>>, extras: &Extras<'_>, o
     address_and_port(address, port, out);
     number_member(b"\"bytes\":", bytes, out);
     number_member(b"\"packets\":", packets, out);
-    out.exact(&extras.source);
+    out.exact(extras.source);
     out.close(b'}');
     out.literal(b",");
 }

@@ -93,10 +93,10 @@ fn data_map(record: &Record<'_>, extras: &Extras<'_>, out: &mut Writer<'_>) {
         }
     }
     let mut has_message = false;
-    for (name, value) in record.unknown() {
-        has_message |= name == "message";
+    for (unknown, value) in record.unknown() {
+        has_message |= &*unknown.name == "message";
         out.literal(b"\"");
-        out.string(Text::whole(name.as_bytes(), false));
+        out.string(Text::whole(unknown.name.as_bytes(), false));
         out.literal(b"\":\"");
         out.string(value);
         out.literal(b"\",");

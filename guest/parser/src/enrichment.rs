@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use maxminddb::Reader;
 use serde_json::{Map, Value, json};
-use xxhash_rust::xxh64::xxh64;
 
 use crate::address;
 use crate::error::OpenError;
@@ -40,10 +39,10 @@ pub(crate) struct Enrichment {
     cache: Vec<[Cached; CACHE_WAYS]>,
 }
 
+/// Small, so that a set lies in two lines of the processor's cache.
 #[derive(Clone, Debug, Default)]
 struct Cached {
-    hash: u64,
-    address: Box<[u8]>,
+    address: Option<IpAddr>,
     members: Arc<[u8]>,
 }
 
@@ -64,20 +63,19 @@ impl Enrichment {
     /// address that is not public or not known.
     #[inline]
     pub(crate) fn members(&mut self, text: Text<'_>) -> Arc<[u8]> {
-        let hash = xxh64(text.bytes(), 0);
-        let set = hash as usize % CACHE_SETS;
-        let is_same = |cached: &&Cached| cached.hash == hash && *cached.address == *text.bytes();
-        match self.cache[set].iter().find(is_same) {
+        let address = address::parse(text.bytes());
+        let set = set_of(address);
+        match self.cache[set].iter().find(|cached| cached.address == Some(address)) {
             Some(cached) => cached.members.clone(),
-            None => self.miss(set, hash, text),
+            None => self.miss(set, address),
         }
     }
 
     #[cold]
-    fn miss(&mut self, set: usize, hash: u64, text: Text<'_>) -> Arc<[u8]> {
-        let members: Arc<[u8]> = self.look_up(address::parse(text.bytes())).into();
+    fn miss(&mut self, set: usize, address: IpAddr) -> Arc<[u8]> {
+        let members: Arc<[u8]> = self.look_up(address).into();
         self.cache[set].rotate_right(1);
-        self.cache[set][0] = Cached { hash, address: text.bytes().into(), members: members.clone() };
+        self.cache[set][0] = Cached { address: Some(address), members: members.clone() };
         members
     }
 
@@ -98,6 +96,15 @@ impl Enrichment {
         }
         members
     }
+}
+
+/// By multiplication with the golden ratio (Knuth), whose upper bits depend on all of the address.
+fn set_of(address: IpAddr) -> usize {
+    let bits = match address {
+        IpAddr::V4(address) => address.to_bits().into(),
+        IpAddr::V6(address) => (address.to_bits() >> 64) as u64 ^ address.to_bits() as u64,
+    };
+    (bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % CACHE_SETS
 }
 
 fn autonomous_system(found: &Value) -> Map<String, Value> {

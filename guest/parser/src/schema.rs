@@ -123,7 +123,7 @@ impl EventWriter {
     }
 
     /// Appends the record's event and a line feed to `events`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&mut self, record: &Record<'_>, delivery: &Delivery<'_>, events: &mut Vec<u8>) {
         let id = self.identity.as_mut().map(|identity| {
             identity.id(delivery.origin, delivery.offset, delivery.event, record.message.bytes()).as_bytes()
@@ -155,6 +155,7 @@ impl EventWriter {
 }
 
 /// The most that an event can take.
+#[inline(always)]
 fn room(schema: Schema, record: &Record<'_>, extras: &Extras<'_>) -> usize {
     let (literal_bytes, times_written) = match schema {
         Schema::Sekoia => (sekoia::LITERAL_BYTES, sekoia::TIMES_WRITTEN),

@@ -28,7 +28,7 @@ impl Rfc3339 {
     }
 
     /// `2020-09-09T15:26:33Z`. What is below a second is cut off.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn seconds(&mut self, unix_millis: u64) -> [u8; 20] {
         let unix_secs = unix_millis / MILLIS_PER_SEC;
         let day = unix_secs / SECS_PER_DAY;

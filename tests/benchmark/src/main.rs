@@ -1,7 +1,7 @@
 //! Compares vpcflow with its peers and its limits, side by side in one run, and prints ratios.
 //!
-//! Every figure is the median of several rounds; within a round the contestants follow one another
-//! on the same input, so that a busy machine slows all of them. Times are CPU time, but for the
+//! Every ratio is the median of the ratios of several rounds; within a round the contestants follow one
+//! another on the same input, so that a busy machine slows all of them. Times are CPU time, but for the
 //! line about two threads.
 
 mod contestant;
@@ -21,10 +21,10 @@ use vpcflow::engine::Options;
 #[derive(Parser)]
 struct Arguments {
     /// Size of each generated input
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 30)]
     megabytes: usize,
     /// Rounds of which the median is taken
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 15)]
     rounds: usize,
     /// Measure only these mixes
     #[arg(long, value_enum)]
@@ -57,7 +57,8 @@ fn main() -> ExitCode {
             let schema = |name: &'static str| move |options: &mut Options| options.schema = Some(name.into());
             contestants.push(Box::new(Component::open(ELASTIC, schema("elastic"))));
             contestants.push(Box::new(Component::open("component, snare", schema("snare"))));
-            contestants.push(Box::new(Component::open("component, sekoia and event ids", |options| options.event_id = true)));
+            contestants
+                .push(Box::new(Component::open("component, sekoia and event ids", |options| options.event_id = true)));
         }
         if matches!(mix, Mix::Default) {
             contestants.push(Box::new(Component::open(ENRICHED, |options| {

@@ -176,8 +176,10 @@ fn cloud(record: &Record<'_>, out: &mut Writer<'_>) {
 #[inline(always)]
 fn orchestrator(record: &Record<'_>, out: &mut Writer<'_>) {
     const TASK: std::ops::RangeInclusive<usize> = Field::EcsClusterArn as usize..=Field::EcsTaskId as usize;
+    // The fields are in the order of the table, so that the last one tells of most formats that they have none.
+    let fields = &record.layout.fields;
     let is_of_task = |field: &Field| TASK.contains(&(*field as usize)) && record.text(*field).is_some();
-    if !record.layout.fields.iter().any(is_of_task) {
+    if fields.last().is_none_or(|&last| (last as usize) < *TASK.start()) || !fields.iter().any(is_of_task) {
         return;
     }
     out.literal(b"\"orchestrator\":{");

@@ -283,7 +283,7 @@ fn what_is_whole_before_a_corruption_is_transformed_and_the_rest_named() {
     }
     let parquet = folder.path().join("c.parquet");
     fs::write(&parquet, b"PAR1....").unwrap();
-    assert_failed(&run(&[path(&parquet)], b""), "is Parquet");
+    assert_failed(&run(&[path(&parquet)], b""), "is no Parquet file that can be read");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod framing;
 mod golden;
 mod implementation;
 mod mutations;
+mod parquet;
 mod published;
 mod pump;
 mod tidy;

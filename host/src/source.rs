@@ -1,7 +1,7 @@
-//! Where lines come from: standard input, files, folders and globs, each plain, gzip or zstd.
+//! Where lines come from: standard input, files, folders and globs, each plain, gzip, zstd or Parquet.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, IsTerminal, Read};
+use std::io::{self, BufReader, Cursor, IsTerminal, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::bufread::MultiGzDecoder;
 use walkdir::WalkDir;
 
+use crate::parquet::{self, ParquetLines};
 use crate::sink::tell;
 
 /// One stream of lines.
@@ -48,7 +49,6 @@ pub enum SourceError {
 /// What a stream begins with.
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-const PARQUET_MAGIC: &[u8] = b"PAR1";
 
 impl Source {
     /// The sources that `paths` name, in order; folders and globs in the order of their file names.
@@ -98,16 +98,21 @@ impl Source {
     /// Opens it and decompresses what it holds, as its first bytes tell. `bytes_read` counts the
     /// bytes before decompression.
     pub fn open(&self, bytes_read: Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
-        let reader: Box<dyn Read + Send> = match self {
+        match self {
             Source::Stdin => {
                 if io::stdin().is_terminal() {
                     tell(format_args!("reading flow log lines from the terminal; end with Ctrl-D, see --help"));
                 }
-                Box::new(io::stdin())
+                decompress(Counted { reader: io::stdin(), bytes_read })
             }
-            Source::File(path) => Box::new(File::open(path)?),
-        };
-        decompress(Counted { reader, bytes_read })
+            Source::File(path) => {
+                let file = File::open(path)?;
+                match file.metadata()?.is_file() && is_parquet(&file)? {
+                    true => parquet_lines(file, bytes_read),
+                    false => decompress(Counted { reader: file, bytes_read }),
+                }
+            }
+        }
     }
 }
 
@@ -145,29 +150,45 @@ fn add_glob(path: &Path, error: io::Error, sources: &mut Vec<Source>) -> Result<
 }
 
 fn decompress(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
-    let magic = first_bytes(&mut reader)?;
+    let magic = first_bytes(&mut reader, &[GZIP_MAGIC, ZSTD_MAGIC, parquet::MAGIC])?;
     let is_gzip = magic.starts_with(GZIP_MAGIC);
     let is_zstd = magic.starts_with(ZSTD_MAGIC);
-    let is_parquet = magic.starts_with(PARQUET_MAGIC);
     let whole = Cursor::new(magic).chain(reader);
-    if is_parquet {
-        return Err(io::Error::new(io::ErrorKind::Unsupported, "is Parquet, which this command cannot read"));
+    match () {
+        () if is_gzip => unpacked(Pieces(MultiGzDecoder::new(BufReader::with_capacity(64 << 10, whole)))),
+        () if is_zstd => unpacked(Pieces(zstd::stream::read::Decoder::new(whole)?)),
+        () => unpacked(whole),
     }
-    Ok(match () {
-        () if is_gzip => Box::new(Pieces(MultiGzDecoder::new(BufReader::with_capacity(64 << 10, whole)))),
-        () if is_zstd => Box::new(Pieces(zstd::stream::read::Decoder::new(whole)?)),
-        () => Box::new(whole),
-    })
+}
+
+/// Parquet begins at its end, so that of a stream it is written to a temporary file first.
+fn unpacked(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+    let magic = first_bytes(&mut reader, &[parquet::MAGIC])?;
+    let is_parquet = magic == parquet::MAGIC;
+    let mut whole = Cursor::new(magic).chain(reader);
+    if !is_parquet {
+        return Ok(Box::new(whole));
+    }
+    let mut file = tempfile::tempfile()?;
+    io::copy(&mut whole, &mut file)?;
+    // The stream has been counted.
+    parquet_lines(file, Arc::default())
+}
+
+fn is_parquet(mut file: &File) -> io::Result<bool> {
+    let magic = first_bytes(&mut file, &[parquet::MAGIC])?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(magic == parquet::MAGIC)
+}
+
+fn parquet_lines(file: File, bytes_read: Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
+    Ok(Box::new(ParquetLines::open(file, bytes_read)?))
 }
 
 /// As many bytes as it takes to tell the magic numbers apart, but no more: more may not have come yet.
-fn first_bytes(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+fn first_bytes(reader: &mut impl Read, magics: &[&[u8]]) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let is_open = |bytes: &[u8]| {
-        [GZIP_MAGIC, ZSTD_MAGIC, PARQUET_MAGIC]
-            .iter()
-            .any(|magic| bytes.len() < magic.len() && magic.starts_with(bytes))
-    };
+    let is_open = |bytes: &[u8]| magics.iter().any(|magic| bytes.len() < magic.len() && magic.starts_with(bytes));
     while is_open(&bytes) && reader.by_ref().take(1).read_to_end(&mut bytes)? == 1 {}
     Ok(bytes)
 }

@@ -11,6 +11,33 @@ const PIECE: usize = 32;
 /// The longest that one byte becomes in a JSON string: `\u001f`.
 const LONGEST_ESCAPE: usize = 6;
 
+/// A text that is known when the program is built, and need not be of one length: with enough behind
+/// it to be copied as a whole piece.
+#[derive(Clone, Copy)]
+pub(crate) struct Padded {
+    text: [u8; Padded::BYTES],
+    length: usize,
+}
+
+impl Padded {
+    const BYTES: usize = 40;
+
+    pub(crate) const fn new(text: &str) -> Padded {
+        let mut padded = Padded { text: [0; Padded::BYTES], length: 0 };
+        let text = text.as_bytes();
+        while padded.length < text.len() {
+            padded.text[padded.length] = text[padded.length];
+            padded.length += 1;
+        }
+        padded
+    }
+
+    #[inline(always)]
+    pub(crate) fn text(&self) -> Text<'_> {
+        Text { tail: &self.text, length: self.length, plain: true }
+    }
+}
+
 /// Writes one event.
 pub(crate) struct Writer<'a> {
     buffer: &'a mut [u8],
@@ -96,8 +123,10 @@ impl<'a> Writer<'a> {
     /// Writes an integer.
     #[inline(always)]
     pub(crate) fn integer(&mut self, number: u64) {
-        let mut digits = [0; 20];
-        let mut start = digits.len();
+        const DIGITS: usize = 20;
+        // Behind the digits, what the copy of a whole piece takes with it.
+        let mut digits = [0; DIGITS + PIECE];
+        let mut start = DIGITS;
         let mut rest = number;
         loop {
             start -= 1;
@@ -107,7 +136,7 @@ impl<'a> Writer<'a> {
                 break;
             }
         }
-        self.exact(&digits[start..]);
+        self.plain(Text { tail: &digits[start..], length: DIGITS - start, plain: true });
     }
 
     /// Writes a word in lower case.

@@ -188,12 +188,12 @@ fn exact_member<const N: usize>(name: &[u8; N], value: Option<&[u8]>, out: &mut 
     }
 }
 
-/// A member that is a time: `name` is `"…":"`.
+/// A member that is a string of always the same length, nothing in it to escape: `name` is `"…":"`.
 #[inline(always)]
-fn time_member<const N: usize, const T: usize>(name: &[u8; N], time: &Option<[u8; T]>, out: &mut Writer<'_>) {
-    if let Some(time) = time {
+fn fixed_member<const N: usize, const T: usize>(name: &[u8; N], value: &Option<[u8; T]>, out: &mut Writer<'_>) {
+    if let Some(value) = value {
         out.literal(name);
-        out.literal(time);
+        out.literal(value);
         out.literal(b"\",");
     }
 }

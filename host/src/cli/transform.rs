@@ -23,8 +23,8 @@ use crate::source::Source;
 
 /// Turn flow log records into ECS events, one JSON object a line
 ///
-/// Reads files, folders, globs and standard input, each plain, gzip or zstd as its first bytes
-/// tell. Records are text lines or JSON objects, also in the envelopes of Firehose, CloudWatch
+/// Reads files, folders, globs and standard input, each plain, gzip, zstd or Parquet as its first
+/// bytes tell. Records are text lines or JSON objects, also in the envelopes of Firehose, CloudWatch
 /// Logs and Lambda, also run together on one line. The columns of a text line come from
 /// --format, else from the last header line, else from the orders that AWS publishes, if
 /// every column fits its field.

@@ -6,10 +6,10 @@ use percent_encoding::percent_decode;
 
 use crate::community_id::community_id;
 use crate::field::Field;
-use crate::json::Writer;
+use crate::json::{Padded, Writer};
 use crate::protocol;
 use crate::record::{Record, Text};
-use crate::schema::{Extras, TimeField, exact_member, message, number_member, string_member, time_member};
+use crate::schema::{Extras, TimeField, exact_member, fixed_member, message, number_member, string_member};
 use crate::time::Rfc3339;
 
 /// More than all literals, times and protocol names of an event together.
@@ -30,7 +30,7 @@ pub(super) fn write(record: &Record<'_>, extras: &Extras<'_>, rfc3339: &mut Rfc3
     let time = time.or(other).or_else(|| extras.received.map(|received| rfc3339.millis(received)));
     out.literal(b"{");
     match &time {
-        Some(_) => time_member(b"\"@timestamp\":\"", &time, out),
+        Some(_) => fixed_member(b"\"@timestamp\":\"", &time, out),
         None => exact_member(b"\"@timestamp\":\"", extras.collected, out),
     }
     vpcflow(record, out);
@@ -97,7 +97,7 @@ fn event(
     out.literal(b"\"event\":{");
     string_member(b"\"action\":\"", action, out);
     out.literal(b"\"category\":[\"network\"],\"dataset\":\"aws.vpcflow\",");
-    time_member(b"\"end\":\"", end, out);
+    fixed_member(b"\"end\":\"", end, out);
     exact_member(b"\"id\":\"", extras.id, out);
     exact_member(b"\"ingested\":\"", extras.collected, out);
     out.literal(b"\"kind\":\"event\",\"module\":\"aws\",");
@@ -111,7 +111,7 @@ fn event(
         _ => {}
     }
     string_member(b"\"reason\":\"", record.text(Field::RejectReason), out);
-    time_member(b"\"start\":\"", start, out);
+    fixed_member(b"\"start\":\"", start, out);
     match action {
         b"ACCEPT" => out.literal(b"\"type\":[\"connection\",\"allowed\"]},"),
         b"REJECT" => out.literal(b"\"type\":[\"connection\",\"denied\"]},"),
@@ -125,7 +125,7 @@ fn network(record: &Record<'_>, address: Option<Text<'_>>, out: &mut Writer<'_>)
     out.literal(b"\"network\":{");
     let before = out.length();
     number_member(b"\"bytes\":", record.text(Field::Bytes), out);
-    exact_member(b"\"community_id\":\"", community_id(record).as_ref().map(<[u8; _]>::as_slice), out);
+    fixed_member(b"\"community_id\":\"", &community_id(record), out);
     string_member(b"\"direction\":\"", record.text(Field::FlowDirection), out);
     let protocol = record.number(Field::Protocol);
     if let Some(protocol) = protocol {
@@ -135,11 +135,7 @@ fn network(record: &Record<'_>, address: Option<Text<'_>>, out: &mut Writer<'_>)
         out.literal(b"\",");
     }
     number_member(b"\"packets\":", record.text(Field::Packets), out);
-    exact_member(
-        b"\"transport\":\"",
-        protocol.and_then(protocol::name).map(|name| name.trim_ascii_end().as_bytes()),
-        out,
-    );
+    string_member(b"\"transport\":\"", protocol.and_then(protocol::text).map(without_blank), out);
     if let Some(address) = address {
         match address.bytes().contains(&b':') {
             true => out.literal(b"\"type\":\"ipv6\","),
@@ -151,6 +147,12 @@ fn network(record: &Record<'_>, address: Option<Text<'_>>, out: &mut Writer<'_>)
     } else {
         end_object(out);
     }
+}
+
+/// One published name ends in a blank.
+#[inline(always)]
+fn without_blank(name: Text<'_>) -> Text<'_> {
+    Text { length: name.bytes().trim_ascii_end().len(), ..name }
 }
 
 #[inline(always)]
@@ -227,17 +229,10 @@ fn related(record: &Record<'_>, out: &mut Writer<'_>) {
 enum Member {
     /// It stands elsewhere in the event.
     None,
-    String(Name),
-    Number(Name),
+    String(Padded),
+    Number(Padded),
     /// A string that AWS percent-encodes.
-    Tag(Name),
-}
-
-/// The text `"vpc_id":`, padded to a piece of the writer.
-#[derive(Clone, Copy)]
-struct Name {
-    text: [u8; 32],
-    length: usize,
+    Tag(Padded),
 }
 
 /// How each field is written, by its number.
@@ -287,16 +282,22 @@ const fn member(field: Field) -> Member {
     }
 }
 
-const fn name(name: &str) -> Name {
-    let mut text = [b'"'; 32];
+/// `"vpc_id":` for `vpc-id`.
+const fn name(name: &str) -> Padded {
+    let mut text = [0; 40];
     let name = name.as_bytes();
     let mut index = 0;
+    text[0] = b'"';
     while index < name.len() {
         text[index + 1] = if name[index] == b'-' { b'_' } else { name[index] };
         index += 1;
     }
+    text[index + 1] = b'"';
     text[index + 2] = b':';
-    Name { text, length: index + 3 }
+    match std::str::from_utf8(text.split_at(index + 3).0) {
+        Ok(text) => Padded::new(text),
+        Err(_) => panic!("AWS's names are ASCII"),
+    }
 }
 
 fn vpcflow(record: &Record<'_>, out: &mut Writer<'_>) {
@@ -307,18 +308,18 @@ fn vpcflow(record: &Record<'_>, out: &mut Writer<'_>) {
         match &MEMBERS[field as usize] {
             Member::None => {}
             Member::String(name) => {
-                out.string(Text { tail: &name.text, length: name.length, plain: true });
+                out.string(name.text());
                 out.literal(b"\"");
                 out.string(value);
                 out.literal(b"\",");
             }
             Member::Number(name) => {
-                out.string(Text { tail: &name.text, length: name.length, plain: true });
+                out.string(name.text());
                 out.string(value);
                 out.literal(b",");
             }
             Member::Tag(name) => {
-                out.string(Text { tail: &name.text, length: name.length, plain: true });
+                out.string(name.text());
                 tag(value, out);
             }
         }

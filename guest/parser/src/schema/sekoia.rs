@@ -5,7 +5,7 @@ use crate::field::Field;
 use crate::json::Writer;
 use crate::protocol;
 use crate::record::{Record, Text};
-use crate::schema::{Extras, TimeField, exact_member, message, number_member, string_member, time_member};
+use crate::schema::{Extras, TimeField, exact_member, fixed_member, message, number_member, string_member};
 use crate::time::Rfc3339;
 
 /// More than all literals, times and protocol names of an event together.
@@ -46,13 +46,13 @@ pub(super) fn write(record: &Record<'_>, extras: &Extras<'_>, rfc3339: &mut Rfc3
 fn event(record: &Record<'_>, extras: &Extras<'_>, rfc3339: &mut Rfc3339, out: &mut Writer<'_>) {
     let start = record.number(Field::Start).map(|start| rfc3339.seconds(start));
     let end = record.number(Field::End).map(|end| rfc3339.seconds(end));
-    time_member(b"\"@timestamp\":\"", if extras.time_field == TimeField::Start { &start } else { &end }, out);
+    fixed_member(b"\"@timestamp\":\"", if extras.time_field == TimeField::Start { &start } else { &end }, out);
     out.literal(b"\"event\":{\"category\":[\"network\"],");
-    time_member(b"\"end\":\"", &end, out);
+    fixed_member(b"\"end\":\"", &end, out);
     exact_member(b"\"id\":\"", extras.id, out);
     exact_member(b"\"ingested\":\"", extras.collected, out);
     outcome(record, out);
-    time_member(b"\"start\":\"", &start, out);
+    fixed_member(b"\"start\":\"", &start, out);
     out.close(b'}');
     out.literal(b",");
 }
@@ -167,11 +167,8 @@ fn network(record: &Record<'_>, out: &mut Writer<'_>) {
     out.literal(b"\",");
     // A float of a JSON record (`6.0`) keeps its text, and has no name: a published sample has it so.
     let is_integer = number.bytes().iter().all(u8::is_ascii_digit);
-    if let Some(name) = record.number(Field::Protocol).filter(|_| is_integer).and_then(protocol::name) {
-        out.literal(b"\"transport\":\"");
-        out.exact(name.as_bytes());
-        out.literal(b"\",");
-    }
+    let name = record.number(Field::Protocol).filter(|_| is_integer).and_then(protocol::text);
+    string_member(b"\"transport\":\"", name, out);
     out.close(b'}');
     out.literal(b",");
 }

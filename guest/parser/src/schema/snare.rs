@@ -3,7 +3,7 @@
 use crate::field::Field;
 use crate::json::Writer;
 use crate::record::{Record, Text};
-use crate::schema::{Extras, exact_member, message, string_member};
+use crate::schema::{Extras, exact_member, fixed_member, message, string_member};
 use crate::time::{Moment, Rfc3339};
 
 /// More than all literals and times of an event together.
@@ -26,11 +26,8 @@ pub(super) fn write(record: &Record<'_>, extras: &Extras<'_>, rfc3339: &mut Rfc3
     let end = record.number(Field::End);
     if let Some(end) = end {
         let text = rfc3339.seconds(end);
-        out.literal(b"\"DATE\":\"");
-        out.exact(&text[..10]);
-        out.literal(b"\",\"TIME\":\"");
-        out.exact(&text[11..19]);
-        out.literal(b"\",");
+        fixed_member(b"\"DATE\":\"", &text.first_chunk::<10>().copied(), out);
+        fixed_member(b"\"TIME\":\"", &text[11..].first_chunk::<8>().copied(), out);
     }
     out.literal(b"\"SYSTEM\":\"AWS Internal\",\"TABLE\":\"AWSVPCFlowLog\",");
     exact_member(b"\"COLLECTIONDATETIME\":\"", extras.collected, out);

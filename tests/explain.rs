@@ -211,6 +211,13 @@ fn options_decide_what_an_event_is() {
     let (status, _, errors) = run(&["transform", "--geoip-city", "Cargo.toml"], LINE);
     assert_eq!(status, Some(2));
     assert!(errors.contains("the city database is no MaxMind DB file"), "{errors}");
+    let output = folder.path().join("events.ndjson");
+    fs::write(&output, "events of before").unwrap();
+    for mistake in [["--schema", "ocsf"], ["--format", "10.0.0.1"], ["--geoip-asn", "Cargo.toml"]] {
+        let (status, _, _) = run(&[&["transform", "-o", output.to_str().unwrap()], &mistake[..]].concat(), LINE);
+        assert_eq!(status, Some(2));
+        assert_eq!(fs::read_to_string(&output).unwrap(), "events of before", "a mistake costs no output");
+    }
     let (status, _, errors) = run(&["transform", "--geoip-city", "nowhere.mmdb"], LINE);
     assert_eq!((status, errors.contains("nowhere.mmdb cannot be read")), (Some(2), true), "{errors}");
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use vpcflow::engine::Batch;
 use vpcflow::framing::Lines;
-use vpcflow::pump::{PumpError, Settings, pump};
+use vpcflow::pump::{PumpError, Settings, open_sessions, pump};
 use vpcflow::sink::Sink;
 use vpcflow::source::Source;
 
@@ -35,7 +35,7 @@ fn run(fail: fn() -> io::Result<()>) -> PumpError {
     std::fs::write(&path, "srcaddr\n".to_owned() + &"10.0.0.1\n".repeat(1000)).unwrap();
     let settings = Settings { options: Arc::new(engine_options()), collected_at: false, threads: 3, batch_bytes: 10 };
     let sink = Failing { left: 50, fail };
-    pump(&engine(), &settings, vec![Source::File(path)], sink, Arc::new(AtomicU64::new(0))).err().unwrap()
+    pump(open_sessions(&engine(), &settings).unwrap(), &settings, vec![Source::File(path)], sink, Arc::new(AtomicU64::new(0))).err().unwrap()
 }
 
 #[test]

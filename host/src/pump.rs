@@ -54,17 +54,20 @@ impl Settings {
     pub const DEFAULT_BATCH_BYTES: usize = 128 << 10;
 }
 
-/// Pumps all of `sources` through the module into `sink`, and gives the sink back. `bytes_read` is
-/// kept at the number of bytes read from the sources, before decompression.
+/// Opens the module once for every thread, so that bad options are refused before an output is.
+pub fn open_sessions(engine: &Arc<Engine>, settings: &Settings) -> Result<Vec<Session>, EngineError> {
+    (0..settings.threads.max(1)).map(|_| Session::open(engine.clone(), settings.options.clone())).collect()
+}
+
+/// Pumps all of `sources` through the module into `sink`, on a thread for every session, and gives the
+/// sink back. `bytes_read` is kept at the number of bytes read from the sources, before decompression.
 pub fn pump<S: Sink + 'static>(
-    engine: &Arc<Engine>,
+    sessions: Vec<Session>,
     settings: &Settings,
     sources: Vec<Source>,
     sink: S,
     bytes_read: Arc<AtomicU64>,
 ) -> Result<S, PumpError> {
-    let sessions = (0..settings.threads.max(1)).map(|_| Session::open(engine.clone(), settings.options.clone()));
-    let sessions = sessions.collect::<Result<Vec<_>, _>>()?;
     let framing = Framing {
         batch_bytes: settings.batch_bytes,
         max_line_bytes: settings.options.max_line_bytes as usize,

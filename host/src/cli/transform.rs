@@ -17,7 +17,7 @@ use same_file::Handle;
 
 use super::event_options::EventOptions;
 use super::{FAILED, REJECTED};
-use crate::pump::{PumpError, Settings, pump};
+use crate::pump::{PumpError, Settings, open_sessions, pump};
 use crate::sink::{NdjsonSink, Rejects, SHOWN_REJECTS, Totals, tell};
 use crate::source::Source;
 
@@ -98,7 +98,6 @@ impl Arguments {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let started = Instant::now();
         let sources = Source::from_paths(&self.paths)?;
-        self.refuse_to_overwrite(&sources)?;
         let engine = self.events.engine()?;
         let threads = self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
         let settings = Settings {
@@ -107,6 +106,9 @@ impl Arguments {
             threads,
             batch_bytes: self.batch_bytes as usize,
         };
+        // Before an output is emptied.
+        let sessions = open_sessions(&engine, &settings)?;
+        self.refuse_to_overwrite(&sources)?;
 
         let bytes_read = Arc::new(AtomicU64::new(0));
         let sink = NdjsonSink {
@@ -120,7 +122,7 @@ impl Arguments {
             bytes_read: bytes_read.clone(),
         };
         let progress = sink.progress.clone();
-        let outcome = pump(&engine, &settings, sources, sink, bytes_read.clone());
+        let outcome = pump(sessions, &settings, sources, sink, bytes_read.clone());
         progress.finish_and_clear();
         let totals = match outcome {
             Ok(sink) => sink.totals,

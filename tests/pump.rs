@@ -35,7 +35,8 @@ fn run(fail: fn() -> io::Result<()>) -> PumpError {
     std::fs::write(&path, "srcaddr\n".to_owned() + &"10.0.0.1\n".repeat(1000)).unwrap();
     let settings = Settings { options: Arc::new(engine_options()), collected_at: false, threads: 3, batch_bytes: 10 };
     let sink = Failing { left: 50, fail };
-    pump(open_sessions(&engine(), &settings).unwrap(), &settings, vec![Source::File(path)], sink, Arc::new(AtomicU64::new(0))).err().unwrap()
+    let sessions = open_sessions(&engine(), &settings).unwrap();
+    pump(sessions, &settings, vec![Source::File(path)], sink, Arc::new(AtomicU64::new(0))).err().unwrap()
 }
 
 #[test]

@@ -227,6 +227,11 @@ fn what_a_column_may_hold() {
             transform(&[srcaddr(), column("start", kind, &[Some(start)])], &["--schema", "elastic"]);
         assert!(events.contains(r#""start":"2014-12-14T04:06:50.123Z""#), "{kind}: {events}{errors}");
     }
+    // Floats without a fraction are integers, also a negative zero.
+    for (kind, port, expected) in [("double", "-0.0", 0), ("float", "443", 443), ("double", "65535.0", 65535)] {
+        let (_, events, errors) = transform(&[column("srcport", kind, &[Some(port)])], &["--schema", "snare"]);
+        assert!(events.contains(&format!("\"SRCPORT\":{expected}}}")), "{kind} {port}: {events}{errors}");
+    }
     // Texts that would be no column of a text line.
     let odd = column("instance_tag", UTF8, &[Some("a b\n\"c\" \u{1} ü")]);
     let (_, events, _) = transform(&[srcaddr(), odd], &["--schema", "snare"]);

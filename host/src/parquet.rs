@@ -247,13 +247,11 @@ impl Column {
     }
 }
 
-/// Some tools make floats of columns that have a null, and write that as NaN.
+/// Some tools make floats of integer columns that have a null, and write the null as NaN.
 fn float(value: f64, text: &mut Vec<u8>) {
-    const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
-    if value.fract() == 0.0 && value.abs() <= LARGEST_EXACT {
-        text.extend_from_slice((value as i64).to_string().as_bytes());
-    } else if value.is_finite() {
-        text.extend_from_slice(value.to_string().as_bytes());
+    if value.is_finite() {
+        // Rust writes 443.0 as `443`; the sum makes a plain zero of a negative one.
+        text.extend_from_slice((value + 0.0).to_string().as_bytes());
     }
 }
 

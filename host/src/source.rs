@@ -150,7 +150,7 @@ fn add_glob(path: &Path, error: io::Error, sources: &mut Vec<Source>) -> Result<
 }
 
 fn decompress(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
-    let magic = first_bytes(&mut reader, &[GZIP_MAGIC, ZSTD_MAGIC, parquet::MAGIC])?;
+    let magic = first_bytes(&mut reader, &[GZIP_MAGIC, ZSTD_MAGIC])?;
     let is_gzip = magic.starts_with(GZIP_MAGIC);
     let is_zstd = magic.starts_with(ZSTD_MAGIC);
     let whole = Cursor::new(magic).chain(reader);

@@ -53,6 +53,12 @@ pub struct ColumnReading {
     pub members: Vec<String>,
 }
 
+impl Explanation {
+    fn without_columns(summary: String, outcome: Outcome) -> Explanation {
+        Explanation { summary, columns: Vec::new(), outcome }
+    }
+}
+
 impl Transformer {
     /// Explains the records of one line. A header line is in force for what is explained or
     /// transformed afterwards, as in [`Transformer::transform`].
@@ -64,10 +70,7 @@ impl Transformer {
         if !line.trim_ascii_start().starts_with(b"{") {
             return vec![match check_length(line, *max_line_bytes).and_then(|()| check_utf8(line)) {
                 Ok(text) => explain_text(reader, writer, text, "a text line".into(), &context.delivery(0, None)),
-                Err(fault) => {
-                    let summary = "a line that is not read".into();
-                    Explanation { summary, columns: Vec::new(), outcome: Outcome::Reject(*fault) }
-                }
+                Err(fault) => Explanation::without_columns("a line that is not read".into(), Outcome::Reject(*fault)),
             }];
         }
         let mut explanations = Vec::new();
@@ -86,14 +89,11 @@ impl Transformer {
                     let summary = format!("{from}, whose members are fields");
                     explain_fields(json, writer, object, members, summary, &delivery)
                 }
-                Content::Nothing => Explanation {
-                    summary: from,
-                    columns: Vec::new(),
-                    outcome: Outcome::Skip("a control message, or a payload without log events"),
-                },
-                Content::Bad(fault) => {
-                    Explanation { summary: from, columns: Vec::new(), outcome: Outcome::Reject(*fault) }
+                Content::Nothing => {
+                    let skip = Outcome::Skip("a control message, or a payload without log events");
+                    Explanation::without_columns(from, skip)
                 }
+                Content::Bad(fault) => Explanation::without_columns(from, Outcome::Reject(*fault)),
             });
         });
         explanations
@@ -129,15 +129,13 @@ fn explain_text(
             }
             event(writer, &record, delivery)
         }
-        Ok(Read::Blank) => {
-            return Explanation { summary: from, columns: Vec::new(), outcome: Outcome::Skip("a blank line") };
-        }
+        Ok(Read::Blank) => return Explanation::without_columns(from, Outcome::Skip("a blank line")),
         Ok(Read::Header) => {
             let skip = Outcome::Skip(match reader.is_given() {
                 true => "a header line, which changes nothing where the format is given",
                 false => "a header line: it names the columns of the lines that follow",
             });
-            return Explanation { summary: from, columns: Vec::new(), outcome: skip };
+            return Explanation::without_columns(from, skip);
         }
         Err(fault) => Outcome::Reject(*fault),
     };
@@ -231,7 +229,7 @@ fn read_as(kind: Kind, number: u64, found: &[u8]) -> String {
         Kind::Address => "IPv4 address".into(),
         Kind::Port => format!("port {number}"),
         Kind::Protocol => match protocol::name(number) {
-            Some(name) => format!("protocol {number}, {name}"),
+            Some(name) => format!("protocol {number}, {}", String::from_utf8_lossy(name.bytes())),
             None => format!("protocol {number}"),
         },
         Kind::Int32 | Kind::Int64 => format!("integer {number}"),

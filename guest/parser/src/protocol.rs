@@ -4,14 +4,8 @@ use crate::json::Padded;
 use crate::record::Text;
 
 /// The protocol's name, as long as it has one.
-pub(crate) fn name(number: u64) -> Option<&'static str> {
-    let index = usize::try_from(number).ok()?;
-    NAMES.get(index).copied().filter(|name| !name.is_empty())
-}
-
-/// The same, as the writer has it fastest.
 #[inline(always)]
-pub(crate) fn text(number: u64) -> Option<Text<'static>> {
+pub(crate) fn name(number: u64) -> Option<Text<'static>> {
     let name = PADDED_NAMES.get(usize::try_from(number).ok()?)?;
     Some(name.text()).filter(|text| text.length > 0)
 }

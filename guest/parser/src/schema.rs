@@ -208,6 +208,16 @@ fn string_member<const N: usize>(name: &[u8; N], value: Option<Text<'_>>, out: &
     }
 }
 
+/// A member that is an object of one string: `names` is `"…":{"…":"`.
+#[inline(always)]
+fn nested_member<const N: usize>(names: &[u8; N], value: Option<Text<'_>>, out: &mut Writer<'_>) {
+    if let Some(value) = value {
+        out.literal(names);
+        out.string(value);
+        out.literal(b"\"},");
+    }
+}
+
 /// A member that is a number: `name` is `"…":`.
 #[inline(always)]
 fn number_member<const N: usize>(name: &[u8; N], value: Option<Text<'_>>, out: &mut Writer<'_>) {

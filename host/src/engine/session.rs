@@ -46,10 +46,7 @@ impl Session {
 
     /// Explains one line; a header line comes into force for the next one.
     pub fn explain(&mut self, line: &[u8], context: &Context) -> Result<Vec<Explanation>, EngineError> {
-        let mut instance = match self.instance.take() {
-            Some(instance) => instance,
-            None => Instance::open(&self.engine, &self.options)?,
-        };
+        let mut instance = self.take_instance()?;
         let explanations =
             instance.explain(line, context).map_err(|failure| EngineError::Fails(failure.to_string()))?;
         self.instance = Some(instance);
@@ -88,6 +85,14 @@ impl Session {
         Ok(whole)
     }
 
+    /// Takes the instance, to be put back if nothing goes wrong with it.
+    fn take_instance(&mut self) -> Result<Instance, EngineError> {
+        match self.instance.take() {
+            Some(instance) => Ok(instance),
+            None => Instance::open(&self.engine, &self.options),
+        }
+    }
+
     /// One call of the module. A failure drops the instance: nothing is known of its memory.
     fn call(
         &mut self,
@@ -95,10 +100,7 @@ impl Session {
         lines: &[u8],
         context: &Context,
     ) -> Result<Result<Transformed, Failure>, EngineError> {
-        let mut instance = match self.instance.take() {
-            Some(instance) => instance,
-            None => Instance::open(&self.engine, &self.options)?,
-        };
+        let mut instance = self.take_instance()?;
         let outcome = instance.set_header(header).and_then(|()| instance.transform(lines, context));
         Ok(outcome.map(|batch| {
             let header = instance.header.clone();

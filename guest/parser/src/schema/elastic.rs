@@ -9,7 +9,9 @@ use crate::field::Field;
 use crate::json::{Padded, Writer};
 use crate::protocol;
 use crate::record::{Record, Text};
-use crate::schema::{Extras, TimeField, exact_member, fixed_member, message, number_member, string_member};
+use crate::schema::{
+    Extras, TimeField, exact_member, fixed_member, message, nested_member, number_member, string_member,
+};
 use crate::time::Rfc3339;
 
 /// More than all literals, times and protocol names of an event together.
@@ -35,11 +37,7 @@ pub(super) fn write(record: &Record<'_>, extras: &Extras<'_>, rfc3339: &mut Rfc3
     }
     vpcflow(record, out);
     cloud(record, out);
-    if let Some(container) = record.text(Field::EcsContainerId) {
-        out.literal(b"\"container\":{");
-        string_member(b"\"id\":\"", Some(container), out);
-        end_object(out);
-    }
+    nested_member(b"\"container\":{\"id\":\"", record.text(Field::EcsContainerId), out);
     out.literal(b"\"data_stream\":{\"dataset\":\"aws.vpcflow\",\"namespace\":\"default\",\"type\":\"logs\"},");
     let (srcaddr, dstaddr) = (record.text(Field::Srcaddr), record.text(Field::Dstaddr));
     let dstport = record.text(Field::Dstport);
@@ -53,11 +51,7 @@ pub(super) fn write(record: &Record<'_>, extras: &Extras<'_>, rfc3339: &mut Rfc3
     network(record, srcaddr.or(dstaddr), out);
     orchestrator(record, out);
     related(record, out);
-    if let Some(service) = record.text(Field::EcsServiceName) {
-        out.literal(b"\"service\":{");
-        string_member(b"\"name\":\"", Some(service), out);
-        end_object(out);
-    }
+    nested_member(b"\"service\":{\"name\":\"", record.text(Field::EcsServiceName), out);
     let (srcport, bytes, packets) =
         (record.text(Field::Srcport), record.text(Field::Bytes), record.text(Field::Packets));
     if srcaddr.is_some() || srcport.is_some() || bytes.is_some() || packets.is_some() {
@@ -135,7 +129,7 @@ fn network(record: &Record<'_>, address: Option<Text<'_>>, out: &mut Writer<'_>)
         out.literal(b"\",");
     }
     number_member(b"\"packets\":", record.text(Field::Packets), out);
-    string_member(b"\"transport\":\"", protocol.and_then(protocol::text).map(without_blank), out);
+    string_member(b"\"transport\":\"", protocol.and_then(protocol::name).map(without_blank), out);
     if let Some(address) = address {
         match address.bytes().contains(&b':') {
             true => out.literal(b"\"type\":\"ipv6\","),
@@ -158,17 +152,9 @@ fn without_blank(name: Text<'_>) -> Text<'_> {
 #[inline(always)]
 fn cloud(record: &Record<'_>, out: &mut Writer<'_>) {
     out.literal(b"\"cloud\":{");
-    if let Some(account) = record.text(Field::AccountId) {
-        out.literal(b"\"account\":{\"id\":\"");
-        out.string(account);
-        out.literal(b"\"},");
-    }
+    nested_member(b"\"account\":{\"id\":\"", record.text(Field::AccountId), out);
     string_member(b"\"availability_zone\":\"", record.text(Field::AzId), out);
-    if let Some(instance) = record.text(Field::InstanceId) {
-        out.literal(b"\"instance\":{\"id\":\"");
-        out.string(instance);
-        out.literal(b"\"},");
-    }
+    nested_member(b"\"instance\":{\"id\":\"", record.text(Field::InstanceId), out);
     out.literal(b"\"provider\":\"aws\",");
     string_member(b"\"region\":\"", record.text(Field::Region), out);
     end_object(out);

@@ -5,7 +5,9 @@ use crate::field::Field;
 use crate::json::Writer;
 use crate::protocol;
 use crate::record::{Record, Text};
-use crate::schema::{Extras, TimeField, exact_member, fixed_member, message, number_member, string_member};
+use crate::schema::{
+    Extras, TimeField, exact_member, fixed_member, message, nested_member, number_member, string_member,
+};
 use crate::time::Rfc3339;
 
 /// More than all literals, times and protocol names of an event together.
@@ -91,17 +93,9 @@ fn aws(record: &Record<'_>, out: &mut Writer<'_>) {
         return;
     }
     out.literal(b"\"aws\":{\"flowlogs\":{");
-    if let Some(subnet) = subnet {
-        out.literal(b"\"subnet\":{\"id\":\"");
-        out.string(subnet);
-        out.literal(b"\"},");
-    }
+    nested_member(b"\"subnet\":{\"id\":\"", subnet, out);
     number_member(b"\"tcp_flags\":", tcp_flags, out);
-    if let Some(vpc) = vpc {
-        out.literal(b"\"vpc\":{\"id\":\"");
-        out.string(vpc);
-        out.literal(b"\"},");
-    }
+    nested_member(b"\"vpc\":{\"id\":\"", vpc, out);
     out.close(b'}');
     out.literal(b"},");
 }
@@ -109,16 +103,8 @@ fn aws(record: &Record<'_>, out: &mut Writer<'_>) {
 #[inline(always)]
 fn cloud(record: &Record<'_>, out: &mut Writer<'_>) {
     out.literal(b"\"cloud\":{");
-    if let Some(account) = record.text(Field::AccountId) {
-        out.literal(b"\"account\":{\"id\":\"");
-        out.string(account);
-        out.literal(b"\"},");
-    }
-    if let Some(instance) = record.text(Field::InstanceId) {
-        out.literal(b"\"instance\":{\"id\":\"");
-        out.string(instance);
-        out.literal(b"\"},");
-    }
+    nested_member(b"\"account\":{\"id\":\"", record.text(Field::AccountId), out);
+    nested_member(b"\"instance\":{\"id\":\"", record.text(Field::InstanceId), out);
     out.literal(b"\"provider\":\"aws\"},");
 }
 
@@ -167,7 +153,7 @@ fn network(record: &Record<'_>, out: &mut Writer<'_>) {
     out.literal(b"\",");
     // A float of a JSON record (`6.0`) keeps its text, and has no name: a published sample has it so.
     let is_integer = number.bytes().iter().all(u8::is_ascii_digit);
-    let name = record.number(Field::Protocol).filter(|_| is_integer).and_then(protocol::text);
+    let name = record.number(Field::Protocol).filter(|_| is_integer).and_then(protocol::name);
     string_member(b"\"transport\":\"", name, out);
     out.close(b'}');
     out.literal(b",");

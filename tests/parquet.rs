@@ -81,6 +81,11 @@ fn write(target: &mut SerializedColumnWriter<'_>, kind: &str, values: &[Option<S
     }
 }
 
+/// The records of a text file under its header line as AWS writes them in Parquet.
+pub fn parquet_of(text: &str) -> Vec<u8> {
+    file(&columns_of(text, |kind| kind), Compression::GZIP(Default::default()), 1000)
+}
+
 const UTF8: &str = "binary UTF8";
 /// The fields that AWS's documentation gives an integer type.
 const INT32: [&str; 7] =

@@ -4,9 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use vpcflow::engine::Batch;
-use vpcflow::framing::Lines;
+use vpcflow::engine::Counts;
+use vpcflow::output::{Output, Watcher};
 use vpcflow::pump::{PumpError, Settings, open_sessions, pump};
+use vpcflow::reject::Reject;
 use vpcflow::sink::Sink;
 use vpcflow::source::Source;
 
@@ -19,14 +20,24 @@ struct Failing {
 }
 
 impl Sink for Failing {
-    fn write(&mut self, _: &str, _: u64, _: &Lines, _: &Batch) -> io::Result<()> {
+    fn write(&mut self, _: &[u8]) -> io::Result<()> {
         self.left -= 1;
         if self.left == 0 { (self.fail)() } else { Ok(()) }
     }
 
-    fn source_failed(&mut self, _: &str, _: &io::Error) -> io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+struct Nobody;
+
+impl Watcher for Nobody {
+    fn batch(&mut self, _: &Counts) {}
+
+    fn reject(&mut self, _: &Reject<'_>, _: bool) {}
+
+    fn source_failed(&mut self, _: &str, _: &io::Error) {}
 }
 
 fn run(fail: fn() -> io::Result<()>) -> PumpError {
@@ -34,9 +45,9 @@ fn run(fail: fn() -> io::Result<()>) -> PumpError {
     let path = folder.path().join("flow.log");
     std::fs::write(&path, "srcaddr\n".to_owned() + &"10.0.0.1\n".repeat(1000)).unwrap();
     let settings = Settings { options: Arc::new(engine_options()), collected_at: false, threads: 3, batch_bytes: 10 };
-    let sink = Failing { left: 50, fail };
+    let output = Output { events: Box::new(Failing { left: 50, fail }), rejects: None, watcher: Nobody };
     let sessions = open_sessions(&engine(), &settings).unwrap();
-    pump(sessions, &settings, vec![Source::File(path)], sink, Arc::new(AtomicU64::new(0))).err().unwrap()
+    pump(sessions, &settings, vec![Source::File(path)], output, Arc::new(AtomicU64::new(0))).err().unwrap()
 }
 
 #[test]

@@ -16,7 +16,9 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn the_readme_names_every_option() {
     let readme = readme();
-    let help = help(&["transform"]) + &help(&["explain"]) + &help(&["fields"]);
+    let commands =
+        [&["transform"][..], &["explain"], &["fields"], &["pull", "sqs"], &["pull", "s3"], &["check-config"]];
+    let help: String = commands.into_iter().map(help).collect();
     let options: Vec<&str> =
         help.split_ascii_whitespace().filter(|word| word.starts_with("--") && word.len() > 2).collect();
     assert!(options.len() > 10);

@@ -1,13 +1,19 @@
 //! The command line.
 
+#[cfg(feature = "s3")]
+mod check_config;
 mod event_options;
 mod explain;
 mod fields;
+#[cfg(feature = "s3")]
+mod pull;
 mod transform;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+#[cfg(feature = "s3")]
+use clap::CommandFactory;
 use clap::{Parser, Subcommand};
 
 use crate::sink::tell;
@@ -25,14 +31,19 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Transform(transform::Arguments),
+    #[cfg(feature = "s3")]
+    Pull(pull::Arguments),
     Explain(explain::Arguments),
     Fields(fields::Arguments),
+    #[cfg(feature = "s3")]
+    CheckConfig(check_config::Arguments),
 }
 
 const EXAMPLES: &str = "\
 Examples:
   vpcflow transform flow.log.gz > events.ndjson
   tail -f flow.log | vpcflow transform
+  vpcflow pull sqs --queue-name vpcflow --event-id --output events/
   vpcflow explain '2 123456789010 eni-1235b8ca123456789 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK'
   vpcflow fields --markdown
   vpcflow transform --help
@@ -46,15 +57,25 @@ const FAILED: u8 = 2;
 
 /// Runs the command that the process was started as.
 pub fn main() -> ExitCode {
-    match Arguments::parse().command {
-        Command::Transform(arguments) => arguments.run(),
-        Command::Explain(arguments) => arguments.run(),
-        Command::Fields(arguments) => arguments.run(),
-    }
-    .unwrap_or_else(|error| {
+    run().unwrap_or_else(|error| {
         tell(format_args!("{error:#}"));
         ExitCode::from(FAILED)
     })
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    let arguments = std::env::args_os().collect();
+    #[cfg(feature = "s3")]
+    let arguments: Vec<_> = crate::config::arguments(&Arguments::command(), arguments)?;
+    match Arguments::parse_from::<Vec<_>, _>(arguments).command {
+        Command::Transform(arguments) => arguments.run(),
+        #[cfg(feature = "s3")]
+        Command::Pull(arguments) => arguments.run(),
+        Command::Explain(arguments) => arguments.run(),
+        Command::Fields(arguments) => arguments.run(),
+        #[cfg(feature = "s3")]
+        Command::CheckConfig(arguments) => arguments.run(),
+    }
 }
 
 /// Writes to standard output. Whoever has closed it has seen enough.

@@ -1,13 +1,20 @@
 //! The host of vpcflow's modules: reads lines, runs them through a WASM component, writes events.
 //!
 //! The flow: [`source`] opens and decompresses (`parquet`: rows to lines), [`framing`] cuts at line
-//! ends, [`engine`] runs the module, [`sink`] writes; [`pump`] turns the wheel. `cli` is the command line.
+//! ends, [`engine`] runs the module, [`output`] counts and hands on to a [`sink`]. [`pump`] turns the wheel
+//! for files and pipes, `collect` for queues and buckets. `cli` is the command line.
 //!
 //! Nothing here knows a field of AWS's: that is the module's part.
 
 mod cli;
+#[cfg(feature = "s3")]
+mod collect;
+#[cfg(feature = "s3")]
+mod config;
 pub mod engine;
 pub mod framing;
+pub mod output;
+#[cfg(feature = "parquet")]
 mod parquet;
 pub mod pump;
 pub mod reject;

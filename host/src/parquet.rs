@@ -18,9 +18,6 @@ use parquet::schema::types::ColumnDescriptor;
 /// Rows that are read at once.
 const BATCH_ROWS: usize = 1024;
 
-/// What a Parquet file begins with.
-pub(crate) const MAGIC: &[u8] = b"PAR1";
-
 /// Reads the rows of a file as lines.
 pub(crate) struct ParquetLines {
     reader: SerializedFileReader<File>,

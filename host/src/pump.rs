@@ -17,7 +17,7 @@ use std::{thread, vec};
 
 use crate::engine::{Batch, Context, Datetime, Engine, EngineError, Options, Session};
 use crate::framing::{Framer, Framing, Lines};
-use crate::sink::Sink;
+use crate::output::{Output, Watcher};
 use crate::source::Source;
 
 /// Why a pump stopped before the end of its input.
@@ -59,15 +59,15 @@ pub fn open_sessions(engine: &Arc<Engine>, settings: &Settings) -> Result<Vec<Se
     (0..settings.threads.max(1)).map(|_| Session::open(engine.clone(), settings.options.clone())).collect()
 }
 
-/// Pumps all of `sources` through the module into `sink`, on a thread for every session, and gives the
-/// sink back. `bytes_read` is kept at the number of bytes read from the sources, before decompression.
-pub fn pump<S: Sink + 'static>(
+/// Pumps all of `sources` through the module into `output`, on a thread for every session, and gives the
+/// output back, flushed. `bytes_read` is kept at the number of bytes read from the sources, before decompression.
+pub fn pump<W: Watcher + 'static>(
     sessions: Vec<Session>,
     settings: &Settings,
     sources: Vec<Source>,
-    sink: S,
+    output: Output<W>,
     bytes_read: Arc<AtomicU64>,
-) -> Result<S, PumpError> {
+) -> Result<Output<W>, PumpError> {
     let framing = Framing {
         batch_bytes: settings.batch_bytes,
         max_line_bytes: settings.options.max_line_bytes as usize,
@@ -75,12 +75,12 @@ pub fn pump<S: Sink + 'static>(
     };
     let origins = sources.iter().map(|source| (source.name(), source.origin())).collect();
     let input = Input { sources: sources.into_iter().enumerate(), current: None, framing, bytes_read, sequence: 0 };
-    let output = Output { sink, turn: 0, position: Position::default(), is_stopped: false };
+    let writing = Writing { output, turn: 0, position: Position::default(), is_stopped: false };
     let pump = Arc::new(Pump {
         origins,
         collected_at: settings.collected_at,
         input: Mutex::new(input),
-        output: Mutex::new(output),
+        writing: Mutex::new(writing),
         turned: Condvar::new(),
     });
 
@@ -104,15 +104,17 @@ pub fn pump<S: Sink + 'static>(
         result?;
     }
     let pump = Arc::into_inner(pump).expect("every thread has ended");
-    Ok(pump.output.into_inner().unwrap_or_else(PoisonError::into_inner).sink)
+    let mut output = pump.writing.into_inner().unwrap_or_else(PoisonError::into_inner).output;
+    output.finish().map_err(PumpError::Output)?;
+    Ok(output)
 }
 
-struct Pump<S> {
+struct Pump<W> {
     /// For each source its name in messages, and its origin in event ids.
     origins: Vec<(String, String)>,
     collected_at: bool,
     input: Mutex<Input>,
-    output: Mutex<Output<S>>,
+    writing: Mutex<Writing<W>>,
     turned: Condvar,
 }
 
@@ -135,8 +137,8 @@ struct Input {
     sequence: u64,
 }
 
-struct Output<S> {
-    sink: S,
+struct Writing<W> {
+    output: Output<W>,
     /// The sequence number of the piece whose turn it is.
     turn: u64,
     position: Position,
@@ -151,11 +153,11 @@ struct Position {
     header: Option<String>,
 }
 
-impl<S: Sink> Pump<S> {
+impl<W: Watcher> Pump<W> {
     fn work(&self, mut session: Session) -> Result<(), PumpError> {
         let mut piece = Piece::default();
         while lock(&self.input).next(&mut piece) {
-            let assumed = lock(&self.output).header(piece.source);
+            let assumed = lock(&self.writing).header(piece.source);
             let (name, origin) = &self.origins[piece.source];
             let context = Context {
                 origin: origin.clone(),
@@ -163,32 +165,32 @@ impl<S: Sink> Pump<S> {
                 collected_at: self.collected_at.then(now),
             };
             let mut transformed = session.transform(assumed.as_deref(), piece.lines.bytes(), &context)?;
-            let Some(mut output) = self.wait_for_turn(piece.sequence) else { return Ok(()) };
-            let header = output.header(piece.source);
+            let Some(mut writing) = self.wait_for_turn(piece.sequence) else { return Ok(()) };
+            let header = writing.header(piece.source);
             if header != assumed {
                 transformed = session.transform(header.as_deref(), piece.lines.bytes(), &context)?;
             }
-            output.write(name, &piece, &mut transformed.batch).map_err(PumpError::Output)?;
-            output.position.header = transformed.header;
-            output.turn += 1;
+            writing.write(name, &piece, &mut transformed.batch).map_err(PumpError::Output)?;
+            writing.position.header = transformed.header;
+            writing.turn += 1;
             self.turned.notify_all();
         }
         Ok(())
     }
 
-    fn wait_for_turn(&self, sequence: u64) -> Option<MutexGuard<'_, Output<S>>> {
-        let is_early = |output: &mut Output<S>| output.turn != sequence && !output.is_stopped;
-        let output = self.turned.wait_while(lock(&self.output), is_early).unwrap_or_else(PoisonError::into_inner);
-        (!output.is_stopped).then_some(output)
+    fn wait_for_turn(&self, sequence: u64) -> Option<MutexGuard<'_, Writing<W>>> {
+        let is_early = |writing: &mut Writing<W>| writing.turn != sequence && !writing.is_stopped;
+        let writing = self.turned.wait_while(lock(&self.writing), is_early).unwrap_or_else(PoisonError::into_inner);
+        (!writing.is_stopped).then_some(writing)
     }
 
     fn stop(&self) {
-        lock(&self.output).is_stopped = true;
+        lock(&self.writing).is_stopped = true;
         self.turned.notify_all();
     }
 }
 
-impl<S: Sink> Output<S> {
+impl<W: Watcher> Writing<W> {
     /// The header in force, as far as the output has come.
     fn header(&self, source: usize) -> Option<String> {
         self.position.header.clone().filter(|_| self.position.source == source)
@@ -198,16 +200,11 @@ impl<S: Sink> Output<S> {
         if self.position.source != piece.source {
             self.position = Position { source: piece.source, ..Position::default() };
         }
-        // The line in whose middle this begins has been counted.
-        let counted = u64::from(piece.lines.continues).min(batch.counts.lines);
-        batch.counts.lines -= counted;
-        let lines_before = self.position.lines_before.saturating_sub(counted);
-        self.sink.write(name, lines_before, &piece.lines, batch)?;
-        self.position.lines_before += batch.counts.lines;
-        match &piece.failure {
-            Some(error) => self.sink.source_failed(name, error),
-            None => Ok(()),
+        self.output.write(name, &mut self.position.lines_before, &piece.lines, batch)?;
+        if let Some(error) = &piece.failure {
+            self.output.watcher.source_failed(name, error);
         }
+        Ok(())
     }
 }
 
@@ -256,13 +253,13 @@ impl Piece {
     }
 }
 
-fn now() -> Datetime {
+pub(crate) fn now() -> Datetime {
     // A clock before 1970 is wrong anyway.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Datetime { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() }
 }
 
 /// A thread that panicked has left nothing half done that the others could see.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

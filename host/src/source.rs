@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::bufread::MultiGzDecoder;
 use walkdir::WalkDir;
 
-use crate::parquet::{self, ParquetLines};
+#[cfg(feature = "parquet")]
+use crate::parquet::ParquetLines;
 use crate::sink::tell;
 
 /// One stream of lines.
@@ -49,6 +50,7 @@ pub enum SourceError {
 /// What a stream begins with.
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+const PARQUET_MAGIC: &[u8] = b"PAR1";
 
 impl Source {
     /// The sources that `paths` name, in order; folders and globs in the order of their file names.
@@ -149,7 +151,8 @@ fn add_glob(path: &Path, error: io::Error, sources: &mut Vec<Source>) -> Result<
     if sources.len() == before { Err(SourceError::Empty(pattern)) } else { Ok(()) }
 }
 
-fn decompress(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+/// Decompresses what `reader` gives, as its first bytes tell.
+pub(crate) fn decompress(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     let magic = first_bytes(&mut reader, &[GZIP_MAGIC, ZSTD_MAGIC])?;
     let is_gzip = magic.starts_with(GZIP_MAGIC);
     let is_zstd = magic.starts_with(ZSTD_MAGIC);
@@ -163,8 +166,8 @@ fn decompress(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read
 
 /// Parquet begins at its end, so that of a stream it is written to a temporary file first.
 fn unpacked(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
-    let magic = first_bytes(&mut reader, &[parquet::MAGIC])?;
-    let is_parquet = magic == parquet::MAGIC;
+    let magic = first_bytes(&mut reader, &[PARQUET_MAGIC])?;
+    let is_parquet = magic == PARQUET_MAGIC;
     let mut whole = Cursor::new(magic).chain(reader);
     if !is_parquet {
         return Ok(Box::new(whole));
@@ -176,11 +179,17 @@ fn unpacked(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read +
 }
 
 fn is_parquet(mut file: &File) -> io::Result<bool> {
-    let magic = first_bytes(&mut file, &[parquet::MAGIC])?;
+    let magic = first_bytes(&mut file, &[PARQUET_MAGIC])?;
     file.seek(SeekFrom::Start(0))?;
-    Ok(magic == parquet::MAGIC)
+    Ok(magic == PARQUET_MAGIC)
 }
 
+#[cfg(not(feature = "parquet"))]
+fn parquet_lines(_: File, _: Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "is Parquet, which this command was built without"))
+}
+
+#[cfg(feature = "parquet")]
 fn parquet_lines(file: File, bytes_read: Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
     Ok(Box::new(ParquetLines::open(file, bytes_read)?))
 }

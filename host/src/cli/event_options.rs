@@ -1,14 +1,17 @@
 //! The options that decide what an event is; every command that makes events has them.
 
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
-use crate::engine::{self, Engine, Limits, Options};
+use crate::engine::{self, Engine, Limits, Options, Session};
+use crate::pump::{Settings, open_sessions};
 
 /// Several thousand times a record, since a CloudWatch Logs payload carries many.
 const DEFAULT_MAX_LINE_BYTES: u32 = 8 << 20;
@@ -73,6 +76,51 @@ pub(super) struct ModuleOptions {
     /// Deadline for one call of the module; a line that misses it is rejected
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86400))]
     call_timeout_secs: u64,
+}
+
+/// How lines are run through the module.
+#[derive(Args)]
+pub(super) struct TransformOptions {
+    #[command(flatten)]
+    events: EventOptions,
+
+    /// Write the time of collection into the events
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = CollectedAt::None)]
+    collected_at: CollectedAt,
+
+    /// Bytes of input for one call of the module
+    #[arg(long, value_name = "BYTES", default_value_t = Settings::DEFAULT_BATCH_BYTES as u32,
+        value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
+    batch_bytes: u32,
+}
+
+/// When the events are said to have been collected.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CollectedAt {
+    /// When their batch is transformed
+    Now,
+    /// They do not say, so that the same input gives the same bytes
+    None,
+}
+
+impl TransformOptions {
+    /// The settings, and a session for each of so many threads: bad options are refused before an
+    /// output is touched.
+    pub(super) fn open(&self, threads: usize) -> anyhow::Result<(Settings, Vec<Session>)> {
+        let settings = Settings {
+            options: Arc::new(self.events.options()?),
+            collected_at: self.collected_at == CollectedAt::Now,
+            threads,
+            batch_bytes: self.batch_bytes as usize,
+        };
+        let sessions = open_sessions(&self.events.engine()?, &settings)?;
+        Ok((settings, sessions))
+    }
+}
+
+/// One thread a core, unless somebody knows better.
+pub(super) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 #[derive(Clone, Copy, ValueEnum)]

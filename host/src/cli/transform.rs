@@ -1,24 +1,27 @@
 //! `vpcflow transform`: lines from files or standard input to events.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use same_file::Handle;
 
-use super::event_options::EventOptions;
+use super::event_options::{TransformOptions, cores};
 use super::{FAILED, REJECTED};
-use crate::pump::{PumpError, Settings, open_sessions, pump};
-use crate::sink::{NdjsonSink, Rejects, SHOWN_REJECTS, Totals, tell};
+use crate::engine::Counts;
+use crate::output::{Output, Watcher};
+use crate::pump::{PumpError, pump};
+use crate::reject::Reject;
+use crate::sink::{Sink, StreamSink, tell};
 use crate::source::Source;
 
 /// Turn flow log records into ECS events, one JSON object a line
@@ -37,11 +40,7 @@ pub(super) struct Arguments {
     paths: Vec<PathBuf>,
 
     #[command(flatten)]
-    events: EventOptions,
-
-    /// Write the time of collection into the events
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = CollectedAt::None)]
-    collected_at: CollectedAt,
+    transform: TransformOptions,
 
     /// Write the events to FILE [default: standard output]
     #[arg(long, short, value_name = "FILE")]
@@ -63,20 +62,6 @@ pub(super) struct Arguments {
     /// Threads that transform; the output keeps the order of the input [default: one a core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
-
-    /// Bytes of input for one call of the module
-    #[arg(long, value_name = "BYTES", default_value_t = Settings::DEFAULT_BATCH_BYTES as u32,
-        value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
-    batch_bytes: u32,
-}
-
-/// When the events are said to have been collected.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum CollectedAt {
-    /// When their batch is transformed
-    Now,
-    /// They do not say, so that the same input gives the same bytes
-    None,
 }
 
 const EXAMPLES: &str = "\
@@ -98,34 +83,29 @@ impl Arguments {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let started = Instant::now();
         let sources = Source::from_paths(&self.paths)?;
-        let engine = self.events.engine()?;
-        let threads = self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
-        let settings = Settings {
-            options: Arc::new(self.events.options()?),
-            collected_at: self.collected_at == CollectedAt::Now,
-            threads,
-            batch_bytes: self.batch_bytes as usize,
-        };
         // Before an output is emptied.
-        let sessions = open_sessions(&engine, &settings)?;
+        let (settings, sessions) = self.transform.open(self.threads.map_or_else(cores, NonZero::get))?;
         self.refuse_to_overwrite(&sources)?;
 
         let bytes_read = Arc::new(AtomicU64::new(0));
-        let sink = NdjsonSink {
-            events: self.open_output()?,
-            rejects: match &self.rejects {
-                Some(path) => Rejects::File(BufWriter::new(create(path)?)),
-                None => Rejects::Shown(SHOWN_REJECTS),
+        let progress = self.progress(&sources);
+        let output = Output {
+            events: match &self.output {
+                Some(path) => create(path)?,
+                None => Box::new(StreamSink(io::stdout())),
             },
-            totals: Totals::default(),
-            progress: self.progress(&sources),
-            bytes_read: bytes_read.clone(),
+            rejects: self.rejects.as_deref().map(create).transpose()?,
+            watcher: Console {
+                totals: Totals::default(),
+                rejects_left: SHOWN_REJECTS,
+                progress: progress.clone(),
+                bytes_read: bytes_read.clone(),
+            },
         };
-        let progress = sink.progress.clone();
-        let outcome = pump(sessions, &settings, sources, sink, bytes_read.clone());
+        let outcome = pump(sessions, &settings, sources, output, bytes_read.clone());
         progress.finish_and_clear();
         let totals = match outcome {
-            Ok(sink) => sink.totals,
+            Ok(output) => output.watcher.totals,
             // Whoever read the events has seen enough.
             Err(PumpError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
             Err(error) => return Err(error.into()),
@@ -153,7 +133,7 @@ impl Arguments {
             .collect();
         for path in [&self.output, &self.rejects].into_iter().flatten() {
             if !path.exists() {
-                create(path)?;
+                drop(create(path)?);
             }
             // Opened for reading, so that nothing is lost if it is refused.
             let Some(target) = file(path) else { continue };
@@ -163,13 +143,6 @@ impl Arguments {
             taken.push(target);
         }
         Ok(())
-    }
-
-    fn open_output(&self) -> anyhow::Result<Box<dyn Write + Send>> {
-        Ok(match &self.output {
-            Some(path) => Box::new(create(path)?),
-            None => Box::new(io::stdout()),
-        })
     }
 
     /// A bar for a person at a terminal, unless the events go to the same terminal.
@@ -202,6 +175,66 @@ impl Arguments {
     }
 }
 
-fn create(path: &Path) -> anyhow::Result<File> {
-    File::create(path).with_context(|| format!("{} cannot be written", path.display()))
+fn create(path: &Path) -> anyhow::Result<Box<dyn Sink>> {
+    let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(Box::new(StreamSink(file)))
+}
+
+/// What has been written.
+#[derive(Default)]
+struct Totals {
+    lines: u64,
+    events: u64,
+    rejects: u64,
+    skips: u64,
+    /// Rejects by reason.
+    reasons: BTreeMap<String, u64>,
+    failed_sources: u64,
+}
+
+/// Tells a person.
+struct Console {
+    totals: Totals,
+    /// How many rejects are still to be shown, where they go to no file.
+    rejects_left: u64,
+    progress: ProgressBar,
+    bytes_read: Arc<AtomicU64>,
+}
+
+const SHOWN_REJECTS: u64 = 10;
+
+impl Watcher for Console {
+    fn batch(&mut self, counts: &Counts) {
+        self.totals.lines += counts.lines;
+        self.totals.events += counts.events;
+        self.totals.rejects += counts.rejects;
+        self.totals.skips += counts.skips;
+        self.progress.set_position(self.bytes_read.load(Ordering::Relaxed));
+        if !self.progress.is_hidden() {
+            let rate = self.totals.events as f64 / self.progress.elapsed().as_secs_f64();
+            self.progress.set_message(format!("{rate:.0} events/s"));
+        }
+    }
+
+    fn reject(&mut self, reject: &Reject<'_>, is_kept: bool) {
+        match self.totals.reasons.get_mut(reject.fault.reason) {
+            Some(count) => *count += 1,
+            None => drop(self.totals.reasons.insert(reject.fault.reason.into(), 1)),
+        }
+        if is_kept || self.rejects_left == 0 {
+            return;
+        }
+        self.rejects_left -= 1;
+        self.progress.suspend(|| {
+            tell(format_args!("{reject}"));
+            if self.rejects_left == 0 {
+                tell(format_args!("more rejects are not shown; --rejects FILE keeps all"));
+            }
+        });
+    }
+
+    fn source_failed(&mut self, source: &str, error: &io::Error) {
+        self.totals.failed_sources += 1;
+        self.progress.suspend(|| tell(format_args!("{source}: {error}")));
+    }
 }

@@ -1,0 +1,221 @@
+//! Collection: receive → open → frame → transform → write → flush → acknowledge.
+//!
+//! Workers take messages from a [`Feed`], stream their objects through the module and write to one
+//! output. One thread flushes that output and then acknowledges the messages that had been written
+//! completely before: many at a time when there are many. So a message is acknowledged only when all
+//! of its events are safe; whatever goes wrong before, it is delivered again.
+
+pub(crate) mod backfill;
+pub(crate) mod keys;
+pub(crate) mod object;
+pub(crate) mod sign_in;
+pub(crate) mod telemetry;
+
+#[cfg(feature = "sqs")]
+mod notification;
+#[cfg(feature = "sqs")]
+pub(crate) mod queue;
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{Context, Session};
+use crate::framing::{Framer, Framing, Lines};
+use crate::output::Output;
+use crate::pump::{PumpError, Settings, lock, now};
+use crate::source;
+use object::{Failure, Object, Store};
+use telemetry::{Metrics, Recorder};
+
+/// How often the output is flushed when nothing comes, for what is due by time.
+const IDLE_FLUSH: Duration = Duration::from_secs(1);
+
+/// Where messages come from.
+pub(crate) trait Feed: Send + Sync + 'static {
+    type Message: Send + 'static;
+
+    /// Waits for a message; `None` when there are no more.
+    fn receive(&self) -> Option<Self::Message>;
+
+    /// What it announces.
+    fn objects<'a>(&self, message: &'a Self::Message) -> Result<&'a [Object], Failure>;
+
+    /// Ends messages for good.
+    fn acknowledge(&self, messages: Vec<Flushed<Self::Message>>);
+
+    /// Takes a message back that could not be read.
+    fn give_back(&self, message: Self::Message, failure: &Failure);
+}
+
+/// A message all of whose events have been flushed: only such a one can be acknowledged.
+pub(crate) struct Flushed<M>(M);
+
+/// Why a message was not written completely.
+enum Incomplete {
+    /// An object could not be read.
+    Object(Failure),
+    /// No more can be written at all.
+    End(PumpError),
+}
+
+/// What the workers share.
+pub(crate) struct Collection<F: Feed> {
+    pub(crate) feed: Arc<F>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) settings: Settings,
+    pub(crate) output: Mutex<Output<Recorder>>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Ends the receiving.
+    pub(crate) stop: CancellationToken,
+}
+
+impl<F: Feed> Collection<F> {
+    /// Works until the feed ends, on a thread for every session. Blocks.
+    pub(crate) fn run(self, sessions: Vec<Session>) -> Result<(), PumpError> {
+        let this = Arc::new(self);
+        let (finished, received) = channel();
+        let workers: Vec<_> = sessions
+            .into_iter()
+            .map(|session| {
+                let (this, finished) = (this.clone(), finished.clone());
+                thread::spawn(move || {
+                    let outcome = catch_unwind(AssertUnwindSafe(|| this.work(session, &finished)));
+                    let outcome = outcome.unwrap_or(Err(PumpError::Panicked));
+                    if outcome.is_err() {
+                        this.stop.cancel();
+                    }
+                    outcome
+                })
+            })
+            .collect();
+        drop(finished);
+        let committed = this.commit(&received);
+        if committed.is_err() {
+            this.stop.cancel();
+            this.store.abort.cancel();
+            // What has been written and not flushed.
+            for message in received.iter() {
+                this.feed.give_back(message, &Failure::Stopped);
+            }
+        }
+        let worked = workers.into_iter().map(|worker| worker.join().unwrap_or(Err(PumpError::Panicked)));
+        // All must have ended before the first error is told.
+        let worked: Vec<_> = worked.collect();
+        if this.stop.is_cancelled() {
+            // What waits for a worker goes back.
+            while let Some(message) = this.feed.receive() {
+                this.feed.give_back(message, &Failure::Stopped);
+            }
+        }
+        worked.into_iter().collect::<Result<(), _>>().and(committed)
+    }
+
+    fn work(&self, mut session: Session, finished: &Sender<F::Message>) -> Result<(), PumpError> {
+        let mut lines = Lines::default();
+        while let Some(message) = self.feed.receive() {
+            match self.write(&mut session, &mut lines, &message) {
+                Ok(()) => {
+                    // Fails when nothing can be flushed any more.
+                    if let Err(error) = finished.send(message) {
+                        self.feed.give_back(error.0, &Failure::Stopped);
+                    }
+                }
+                Err(Incomplete::Object(failure)) => self.feed.give_back(message, &failure),
+                Err(Incomplete::End(error)) => {
+                    self.feed.give_back(message, &Failure::Stopped);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all events of a message.
+    fn write(&self, session: &mut Session, lines: &mut Lines, message: &F::Message) -> Result<(), Incomplete> {
+        for object in self.feed.objects(message).map_err(Incomplete::Object)? {
+            let outcome = self.write_object(session, lines, object);
+            let name = if outcome.is_ok() { "read" } else { "failed" };
+            self.metrics.objects.get_or_create(&[("outcome", name.into())]).inc();
+            outcome?;
+        }
+        Ok(())
+    }
+
+    fn write_object(&self, session: &mut Session, lines: &mut Lines, object: &Object) -> Result<(), Incomplete> {
+        let name = object.to_string();
+        let failed = |error: io::Error| {
+            Incomplete::Object(match Failure::from(error) {
+                Failure::ForGood(error) => Failure::ForGood(format!("{name}: {error}")),
+                Failure::ForNow(error) => Failure::ForNow(format!("{name}: {error}")),
+                Failure::Stopped => Failure::Stopped,
+            })
+        };
+        let framing = Framing {
+            batch_bytes: self.settings.batch_bytes,
+            max_line_bytes: self.settings.options.max_line_bytes as usize,
+            fill: true,
+        };
+        let reader = source::decompress(self.store.read(object)).map_err(failed)?;
+        let mut framer = Framer::new(reader, framing);
+        let mut context = Context { origin: name.clone(), offset: 0, collected_at: None };
+        let mut header = None;
+        let mut lines_before = 0;
+        while framer.next(lines).map_err(failed)? {
+            if self.store.abort.is_cancelled() {
+                return Err(Incomplete::Object(Failure::Stopped));
+            }
+            context.offset = lines.offset;
+            context.collected_at = self.settings.collected_at.then(now);
+            let started = Instant::now();
+            let transformed = session.transform(header.as_deref(), lines.bytes(), &context);
+            self.metrics.transform_seconds.inc_by(started.elapsed().as_secs_f64());
+            let mut transformed = transformed.map_err(|error| Incomplete::End(error.into()))?;
+            lock(&self.output)
+                .write(&name, &mut lines_before, lines, &mut transformed.batch)
+                .map_err(|error| Incomplete::End(PumpError::Output(error)))?;
+            header = transformed.header;
+        }
+        Ok(())
+    }
+
+    /// Flushes and acknowledges, until the last worker has gone.
+    fn commit(&self, finished: &Receiver<F::Message>) -> Result<(), PumpError> {
+        let interval = lock(&self.output).events.flush_interval();
+        loop {
+            let first = match finished.recv_timeout(IDLE_FLUSH) {
+                Ok(message) => message,
+                Err(RecvTimeoutError::Timeout) => {
+                    lock(&self.output).flush().map_err(PumpError::Output)?;
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            if !self.stop.is_cancelled() {
+                thread::sleep(interval);
+            }
+            let written: Vec<F::Message> = std::iter::once(first).chain(finished.try_iter()).collect();
+            if let Err(error) = lock(&self.output).flush() {
+                written.into_iter().for_each(|message| self.feed.give_back(message, &Failure::Stopped));
+                return Err(PumpError::Output(error));
+            }
+            self.feed.acknowledge(written.into_iter().map(Flushed).collect());
+        }
+        lock(&self.output).finish().map_err(PumpError::Output)
+    }
+}
+
+/// How long to wait before the attempt that follows `attempts` failed ones: twice as long each time,
+/// less a random part, so that those who failed together do not come again together.
+pub(crate) fn backoff(attempts: u32, first: Duration, most: Duration) -> Duration {
+    let delay = first.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(most);
+    // The one source of randomness that the standard library has.
+    let random = RandomState::new().hash_one(attempts) as f64 / u64::MAX as f64;
+    delay.mul_f64(1.0 - random / 2.0)
+}

@@ -1,0 +1,79 @@
+//! What becomes of every line: events to their sink, rejects to theirs, and all of it counted.
+
+use std::io;
+
+use crate::engine::{Batch, Counts};
+use crate::framing::Lines;
+use crate::reject::Reject;
+use crate::sink::Sink;
+
+/// Takes batches.
+pub struct Output<W> {
+    /// Takes the events.
+    pub events: Box<dyn Sink>,
+    /// Takes the rejects as NDJSON, if they are kept.
+    pub rejects: Option<Box<dyn Sink>>,
+    /// Is told of everything.
+    pub watcher: W,
+}
+
+/// Is told what becomes of lines, and tells people or counts.
+pub trait Watcher: Send {
+    /// A batch has been written.
+    fn batch(&mut self, counts: &Counts);
+
+    /// A record was rejected; `is_kept` tells whether the rejects have a sink.
+    fn reject(&mut self, reject: &Reject<'_>, is_kept: bool);
+
+    /// `source` could not be read to its end.
+    fn source_failed(&mut self, source: &str, error: &io::Error);
+}
+
+impl<W: Watcher> Output<W> {
+    /// Takes what came of `lines`, before which there were `lines_before` in `source`, and counts them up.
+    pub fn write(&mut self, source: &str, lines_before: &mut u64, lines: &Lines, batch: &mut Batch) -> io::Result<()> {
+        // The line in whose middle this begins has been counted.
+        let counted = u64::from(lines.continues).min(batch.counts.lines);
+        batch.counts.lines -= counted;
+        let first = lines_before.saturating_sub(counted);
+        *lines_before += batch.counts.lines;
+        if !batch.events.is_empty() {
+            self.events.write(&batch.events)?;
+        }
+        if !batch.rejects.is_empty() {
+            let mut kept = Vec::new();
+            for reject in &batch.rejects {
+                let place = (first, lines.offset);
+                let reject = Reject::new(source, place, lines.bytes(), lines.is_cut, reject);
+                self.watcher.reject(&reject, self.rejects.is_some());
+                if self.rejects.is_some() {
+                    serde_json::to_writer(&mut kept, &reject)?;
+                    kept.push(b'\n');
+                }
+            }
+            if let Some(rejects) = &mut self.rejects {
+                rejects.write(&kept).map_err(rejects_error)?;
+            }
+        }
+        self.watcher.batch(&batch.counts);
+        Ok(())
+    }
+
+    /// Makes events and rejects safe.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.events.flush()?;
+        self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.flush().map_err(rejects_error))
+    }
+
+    /// The same for the last time.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.events.finish()?;
+        self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.finish().map_err(rejects_error))
+    }
+}
+
+/// Of another kind than the events' error, since a reader who has seen enough events ends the
+/// command quietly, and one who has seen enough rejects does not.
+fn rejects_error(error: io::Error) -> io::Error {
+    io::Error::other(format!("the file of the rejects: {error}"))
+}

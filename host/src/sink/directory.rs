@@ -1,0 +1,140 @@
+//! A directory of files. The one that is written to has a name that ends in `.part`, and takes its
+//! final name when it is full or old enough; what a crash has left behind is finished at the next start.
+
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+
+use super::{Compression, FileSink, Sink};
+
+const PART: &str = ".part";
+
+/// When a file is finished and the next one begun.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotation {
+    /// Once it holds this many bytes, as they are on disk.
+    pub bytes: u64,
+    /// Once its first event is this old.
+    pub age: Duration,
+}
+
+/// Writes files named `events-20260930T120000Z-1a2b3c4d.ndjson`, with the time of their first event.
+pub struct DirectorySink {
+    directory: PathBuf,
+    compression: Option<Compression>,
+    rotation: Rotation,
+    part: Option<Part>,
+}
+
+struct Part {
+    path: PathBuf,
+    sink: FileSink,
+    begun: Instant,
+}
+
+impl DirectorySink {
+    /// Makes the directory if need be, and finishes the files that a crash has left in it.
+    pub fn open(directory: &Path, compression: Option<Compression>, rotation: Rotation) -> io::Result<DirectorySink> {
+        fs::create_dir_all(directory)?;
+        for entry in fs::read_dir(directory)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == &PART[1..]) {
+                recover(&path)?;
+            }
+        }
+        let directory = directory.to_owned();
+        Ok(DirectorySink { directory, compression, rotation, part: None })
+    }
+
+    fn begin(&self) -> io::Result<Part> {
+        let prefix = format!("events-{}-", Utc::now().format("%Y%m%dT%H%M%SZ"));
+        let suffix = format!(".ndjson{}{PART}", self.compression.map_or("", Compression::suffix));
+        loop {
+            // As readable as the umask allows; a temporary file is its owner's by itself.
+            let file = tempfile::Builder::new()
+                .prefix(&prefix)
+                .suffix(&suffix)
+                .rand_bytes(8)
+                .permissions(Permissions::from_mode(0o666))
+                .tempfile_in(&self.directory)?;
+            let (file, path) = file.keep()?;
+            // Another process that starts just now may take an unlocked file for one that a crash has left.
+            file.lock()?;
+            if path.exists() {
+                let sink = FileSink::append_to(file, self.compression)?;
+                return Ok(Part { path, sink, begun: Instant::now() });
+            }
+        }
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        match self.part.take() {
+            Some(part) => finish(&part.path),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Sink for DirectorySink {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        if self.part.is_none() {
+            self.part = Some(self.begin()?);
+        }
+        self.part.as_mut().map_or(Ok(()), |part| part.sink.write(lines))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let Some(part) = &mut self.part else { return Ok(()) };
+        part.sink.flush()?;
+        let is_due = part.begun.elapsed() >= self.rotation.age || part.sink.len()? >= self.rotation.bytes;
+        if is_due { self.rotate() } else { Ok(()) }
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.rotate()
+    }
+
+    fn flush_interval(&self) -> Duration {
+        self.compression.map_or(Duration::ZERO, |_| super::file::COMPRESSED_FLUSH_INTERVAL)
+    }
+}
+
+/// Gives a flushed file its final name.
+fn finish(part: &Path) -> io::Result<()> {
+    fs::rename(part, part.with_extension(""))?;
+    match part.parent() {
+        // The name is safe once the directory is.
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Finishes a file that nobody writes to any more.
+fn recover(path: &Path) -> io::Result<()> {
+    let file = File::options().read(true).write(true).open(path);
+    let file = match file {
+        // Another process has just finished it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file?,
+    };
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => return Ok(()),
+        locked => locked?,
+    }
+    let name = path.with_extension("");
+    let compression = match name.extension().and_then(|extension| extension.to_str()) {
+        Some("gz") => Some(Compression::Gzip),
+        Some("zst") => Some(Compression::Zstd),
+        _ => None,
+    };
+    let sink = FileSink::append_to(file, compression)?;
+    if sink.len()? == 0 {
+        return fs::remove_file(path);
+    }
+    finish(path)
+}

@@ -1,0 +1,144 @@
+//! Files and directories as sinks.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use vpcflow::sink::{Compression, DirectorySink, FileSink, Rotation, Sink};
+
+use crate::flow_logs::gzip;
+
+const NEVER: Rotation = Rotation { bytes: u64::MAX, age: Duration::MAX };
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn append(path: &Path, bytes: &[u8]) {
+    OpenOptions::new().append(true).open(path).unwrap().write_all(bytes).unwrap();
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 0).unwrap()
+}
+
+#[test]
+fn a_file_is_appended_to_and_what_is_unfinished_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let half = |bytes: Vec<u8>| bytes[..bytes.len() - 3].to_vec();
+    let cases: [(_, fn(&[u8]) -> Vec<u8>, _); 3] = [
+        (None, |bytes| bytes.to_vec(), b"half a li".to_vec()),
+        (Some(Compression::Gzip), gzip, half(gzip(b"half\n"))),
+        (Some(Compression::Zstd), zstd, half(zstd(b"half\n"))),
+    ];
+    for (compression, encode, unfinished) in cases {
+        let path = folder.path().join(format!("{compression:?}"));
+        let mut sink = FileSink::open(&path, compression).unwrap();
+        for line in ["one\n", "two\n"] {
+            sink.write(line.as_bytes()).unwrap();
+            sink.flush().unwrap();
+        }
+        let whole = fs::read(&path).unwrap();
+        drop(sink);
+        append(&path, &unfinished);
+        let mut sink = FileSink::open(&path, compression).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), whole, "{compression:?}");
+        sink.write(b"three\n").unwrap();
+        sink.flush().unwrap();
+        // Readable as one stream, also by those who write members of their own.
+        append(&path, &encode(b"four\n"));
+        let source = vpcflow::source::Source::File(path);
+        let text = std::io::read_to_string(source.open(Default::default()).unwrap()).unwrap();
+        assert_eq!(text, "one\ntwo\nthree\nfour\n", "{compression:?}");
+    }
+    // A line that is longer than what is read at once.
+    let path = folder.path().join("long");
+    fs::write(&path, "one\n".to_owned() + &"x".repeat(200_000)).unwrap();
+    drop(FileSink::open(&path, None).unwrap());
+    assert_eq!(fs::read(&path).unwrap(), b"one\n");
+}
+
+#[test]
+fn a_file_has_one_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events");
+    let first = FileSink::open(&path, None).unwrap();
+    let error = FileSink::open(&path, None).err().unwrap();
+    assert_eq!(error.to_string(), "another process is writing to it");
+    drop(first);
+    FileSink::open(&path, None).unwrap();
+}
+
+#[test]
+fn a_directory_rotates_by_size_and_by_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |rotation: Rotation, flushes: usize| {
+        let _ = fs::remove_dir_all(folder.path());
+        let mut sink = DirectorySink::open(folder.path(), None, rotation).unwrap();
+        for _ in 0..flushes {
+            sink.write(&b"0123456789012345678\n".repeat(5)).unwrap();
+            sink.flush().unwrap();
+        }
+        (names(folder.path()), sink)
+    };
+    let (all, sink) = write(NEVER, 3);
+    assert!(all.len() == 1 && all[0].ends_with(".ndjson.part"), "{all:?}");
+    assert!(all[0].starts_with("events-20") && all[0].contains("Z-"), "{all:?}");
+    drop(sink);
+    let (all, mut sink) = write(Rotation { bytes: 200, ..NEVER }, 5);
+    let part = all.iter().filter(|name| name.ends_with(".ndjson.part")).count();
+    assert_eq!((all.len(), part), (3, 1), "{all:?}");
+    sink.finish().unwrap();
+    let all = names(folder.path());
+    assert!(all.len() == 3 && all.iter().all(|name| name.ends_with(".ndjson")), "{all:?}");
+
+    let (all, mut sink) = write(Rotation { age: Duration::from_millis(50), ..NEVER }, 1);
+    assert!(all[0].ends_with(".part"));
+    std::thread::sleep(Duration::from_millis(60));
+    // Nothing more has come, and yet it is due.
+    sink.flush().unwrap();
+    assert!(names(folder.path())[0].ends_with(".ndjson"));
+    sink.finish().unwrap();
+    assert_eq!(names(folder.path()).len(), 1, "no file without an event");
+}
+
+#[test]
+fn what_a_crash_has_left_in_a_directory_is_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let left: [(&str, Vec<u8>, Option<Vec<u8>>); 5] = [
+        ("a.ndjson.part", b"one\ntw".to_vec(), Some(b"one\n".to_vec())),
+        ("b.ndjson.part", b"hal".to_vec(), None),
+        ("c.ndjson.part", b"".to_vec(), None),
+        ("d.ndjson.gz.part", [gzip(b"one\n"), gzip(b"two\n")[..5].to_vec()].concat(), Some(gzip(b"one\n"))),
+        ("e.ndjson.zst.part", [zstd(b"one\n"), zstd(b"two\n")[..9].to_vec()].concat(), Some(zstd(b"one\n"))),
+    ];
+    for (name, bytes, _) in &left {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    fs::write(folder.path().join("other.txt"), "untouched").unwrap();
+    // Of another process, which is at it.
+    let mut busy = DirectorySink::open(folder.path(), None, NEVER).unwrap();
+    busy.write(b"bu").unwrap();
+    let sink = DirectorySink::open(folder.path(), None, NEVER).unwrap();
+    drop(sink);
+    let mut expected = vec!["other.txt".to_owned()];
+    for (name, _, bytes) in left {
+        let path = folder.path().join(name.trim_end_matches(".part"));
+        assert_eq!(fs::read(&path).ok(), bytes, "{name}");
+        expected.extend(bytes.map(|_| name.trim_end_matches(".part").to_owned()));
+    }
+    let (busy_names, mut finished): (Vec<_>, Vec<_>) =
+        names(folder.path()).into_iter().partition(|name| name.starts_with("events-"));
+    expected.sort();
+    finished.sort();
+    assert_eq!(finished, expected);
+    assert!(busy_names.len() == 1 && busy_names[0].ends_with(".part"), "{busy_names:?}");
+    busy.write(b"sy\n").unwrap();
+    busy.finish().unwrap();
+    let name = busy_names[0].trim_end_matches(".part");
+    assert_eq!(fs::read(folder.path().join(name)).unwrap(), b"busy\n");
+}

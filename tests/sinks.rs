@@ -30,8 +30,9 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 fn a_file_is_appended_to_and_what_is_unfinished_is_cut_off() {
     let folder = tempfile::tempdir().unwrap();
     let half = |bytes: Vec<u8>| bytes[..bytes.len() - 3].to_vec();
-    let cases: [(_, fn(&[u8]) -> Vec<u8>, _); 3] = [
-        (None, |bytes| bytes.to_vec(), b"half a li".to_vec()),
+    let plain: fn(&[u8]) -> Vec<u8> = |bytes| bytes.to_vec();
+    let cases = [
+        (None, plain, b"half a li".to_vec()),
         (Some(Compression::Gzip), gzip, half(gzip(b"half\n"))),
         (Some(Compression::Zstd), zstd, half(zstd(b"half\n"))),
     ];
@@ -109,7 +110,7 @@ fn a_directory_rotates_by_size_and_by_time() {
 #[test]
 fn what_a_crash_has_left_in_a_directory_is_finished() {
     let folder = tempfile::tempdir().unwrap();
-    let left: [(&str, Vec<u8>, Option<Vec<u8>>); 5] = [
+    let left = [
         ("a.ndjson.part", b"one\ntw".to_vec(), Some(b"one\n".to_vec())),
         ("b.ndjson.part", b"hal".to_vec(), None),
         ("c.ndjson.part", b"".to_vec(), None),

@@ -32,7 +32,7 @@ struct Arguments {
 enum Command {
     Transform(transform::Arguments),
     #[cfg(feature = "s3")]
-    Pull(pull::Arguments),
+    Pull(Box<pull::Arguments>),
     Explain(explain::Arguments),
     Fields(fields::Arguments),
     #[cfg(feature = "s3")]

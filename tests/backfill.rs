@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::aws::{Aws, BUCKET, succeed, told};
+use crate::aws::{Aws, BUCKET, succeed, told, wait_until};
 use crate::flow_logs::{assert_all, events, object, text};
 
 fn aws_with(objects: impl IntoIterator<Item = (String, Vec<u8>)>) -> Option<Aws> {
@@ -60,6 +60,14 @@ fn a_range_of_time_is_found_in_every_layout() {
             add(format!("named/{day}/{name}"), is_the_5th && minute == "1200");
         }
     }
+    // Another flow log of the same day, behind one that is out of the range.
+    let name = |flow_log: &str, minute: &str| {
+        format!("logs/2024/09/06/123456789012_vpcflowlogs_eu-west-1_{flow_log}_20240906T{minute}Z_abcd.log")
+    };
+    add(name("fl-1", "0000"), false);
+    add(name("fl-2", "0000"), false);
+    add("logs/2024/09/05/123456789012_vpcflowlogs_eu-west-1_fl-1_20240905T1000Z_abcd.log".into(), false);
+    add("logs/2024/09/05/123456789012_vpcflowlogs_eu-west-1_fl-2_20240905T1300Z_abcd.log".into(), true);
     // Beside the years, and without a time.
     add("named/20240905/x.log".into(), false);
     let Some(aws) = aws_with(objects.clone()) else { return };
@@ -77,9 +85,9 @@ fn killed_and_started_again_it_goes_on_where_it_was() {
     const OBJECTS: usize = 60;
     let Some(aws) = aws_with((0..OBJECTS).map(|number| object(number, 200))) else { return };
     let arguments = ["--checkpoint", "checkpoint.json", "--output", "out/", "--event-id", "--workers", "2"];
-    for _ in 0..6 {
+    for _ in 0..4 {
         let mut child = pull(&aws, &arguments).stderr(Stdio::null()).spawn().unwrap();
-        thread::sleep(Duration::from_millis(400));
+        thread::sleep(Duration::from_millis(800));
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -96,6 +104,17 @@ fn killed_and_started_again_it_goes_on_where_it_was() {
     aws.put(&key, &bytes);
     let output = succeed(&mut pull(&aws, &arguments));
     assert!(told(&output).contains("1 objects read, 0 failed"), "{}", told(&output));
+    let signalled = aws.path("signalled");
+    let mut command = pull(&aws, &["--output", signalled.to_str().unwrap(), "--workers", "1"]);
+    aws.fault(r#"{"s3_delay_secs": 3, "count": 1}"#);
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("it has begun", || signalled.exists());
+    thread::sleep(Duration::from_millis(500));
+    succeed(Command::new("kill").arg(child.id().to_string()));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    assert!(told(&output).contains("interrupted before every object was read"), "{}", told(&output));
+
     let output = pull(&aws, &["--checkpoint", "checkpoint.json", "--prefix", "other/"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(told(&output).contains("checkpoint.json is the checkpoint of another backfill: s3://flow-logs/,"));

@@ -45,7 +45,7 @@ fn run(fail: fn() -> io::Result<()>) -> PumpError {
     let path = folder.path().join("flow.log");
     std::fs::write(&path, "srcaddr\n".to_owned() + &"10.0.0.1\n".repeat(1000)).unwrap();
     let settings = Settings { options: Arc::new(engine_options()), collected_at: false, threads: 3, batch_bytes: 10 };
-    let output = Output { events: Box::new(Failing { left: 50, fail }), rejects: None, watcher: Nobody };
+    let output = Output::new(Box::new(Failing { left: 50, fail }), None, Nobody);
     let sessions = open_sessions(&engine(), &settings).unwrap();
     pump(sessions, &settings, vec![Source::File(path)], output, Arc::new(AtomicU64::new(0))).err().unwrap()
 }

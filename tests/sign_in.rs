@@ -73,5 +73,5 @@ fn mistakes_in_signing_in_are_clear_and_tell_no_secret() {
     fails(pull(&queue).args(no_token), "none cannot be read");
     fails(pull(&queue).args(["--external-id", "an-external-id"]), "--role-arn <ARN>");
     fails(pull(&queue).env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY"), "redential");
-    fails(&mut pull(&[]), "--queue-url or --queue-name is needed");
+    fails(&mut pull(&[]), "<--queue-url <URL>|--queue-name <NAME>>");
 }

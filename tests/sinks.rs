@@ -32,14 +32,14 @@ fn a_file_is_appended_to_and_what_is_unfinished_is_cut_off() {
     let half = |bytes: Vec<u8>| bytes[..bytes.len() - 3].to_vec();
     let plain: fn(&[u8]) -> Vec<u8> = |bytes| bytes.to_vec();
     let cases = [
-        (None, plain, b"half a li".to_vec()),
-        (Some(Compression::Gzip), gzip, half(gzip(b"half\n"))),
-        (Some(Compression::Zstd), zstd, half(zstd(b"half\n"))),
+        (None, plain, b"{half a li".to_vec()),
+        (Some(Compression::Gzip), gzip, half(gzip(b"{half\n"))),
+        (Some(Compression::Zstd), zstd, half(zstd(b"{half\n"))),
     ];
     for (compression, encode, unfinished) in cases {
         let path = folder.path().join(format!("{compression:?}"));
         let mut sink = FileSink::open(&path, compression).unwrap();
-        for line in ["one\n", "two\n"] {
+        for line in ["{1}\n", "{2}\n"] {
             sink.write(line.as_bytes()).unwrap();
             sink.flush().unwrap();
         }
@@ -48,19 +48,19 @@ fn a_file_is_appended_to_and_what_is_unfinished_is_cut_off() {
         append(&path, &unfinished);
         let mut sink = FileSink::open(&path, compression).unwrap();
         assert_eq!(fs::read(&path).unwrap(), whole, "{compression:?}");
-        sink.write(b"three\n").unwrap();
+        sink.write(b"{3}\n").unwrap();
         sink.flush().unwrap();
         // Readable as one stream, also by those who write members of their own.
-        append(&path, &encode(b"four\n"));
+        append(&path, &encode(b"{4}\n"));
         let source = vpcflow::source::Source::File(path);
         let text = std::io::read_to_string(source.open(Default::default()).unwrap()).unwrap();
-        assert_eq!(text, "one\ntwo\nthree\nfour\n", "{compression:?}");
+        assert_eq!(text, "{1}\n{2}\n{3}\n{4}\n", "{compression:?}");
     }
     // A line that is longer than what is read at once.
     let path = folder.path().join("long");
-    fs::write(&path, "one\n".to_owned() + &"x".repeat(200_000)).unwrap();
+    fs::write(&path, "{1}\n".to_owned() + &"x".repeat(200_000)).unwrap();
     drop(FileSink::open(&path, None).unwrap());
-    assert_eq!(fs::read(&path).unwrap(), b"one\n");
+    assert_eq!(fs::read(&path).unwrap(), b"{1}\n");
 }
 
 #[test]
@@ -111,35 +111,69 @@ fn a_directory_rotates_by_size_and_by_time() {
 fn what_a_crash_has_left_in_a_directory_is_finished() {
     let folder = tempfile::tempdir().unwrap();
     let left = [
-        ("a.ndjson.part", b"one\ntw".to_vec(), Some(b"one\n".to_vec())),
-        ("b.ndjson.part", b"hal".to_vec(), None),
-        ("c.ndjson.part", b"".to_vec(), None),
-        ("d.ndjson.gz.part", [gzip(b"one\n"), gzip(b"two\n")[..5].to_vec()].concat(), Some(gzip(b"one\n"))),
-        ("e.ndjson.zst.part", [zstd(b"one\n"), zstd(b"two\n")[..9].to_vec()].concat(), Some(zstd(b"one\n"))),
+        ("events-a.ndjson.part", b"{1}\n{2".to_vec(), Some(b"{1}\n".to_vec())),
+        ("events-b.ndjson.part", b"{ha".to_vec(), None),
+        ("events-c.ndjson.part", b"".to_vec(), None),
+        ("events-d.ndjson.gz.part", [gzip(b"{1}\n"), gzip(b"{2}\n")[..5].to_vec()].concat(), Some(gzip(b"{1}\n"))),
+        ("events-e.ndjson.zst.part", [zstd(b"{1}\n"), zstd(b"{2}\n")[..9].to_vec()].concat(), Some(zstd(b"{1}\n"))),
     ];
     for (name, bytes, _) in &left {
         fs::write(folder.path().join(name), bytes).unwrap();
     }
-    fs::write(folder.path().join("other.txt"), "untouched").unwrap();
+    // Of others.
+    for name in ["other.txt", "download.part", "events-x.part"] {
+        fs::write(folder.path().join(name), "untouched").unwrap();
+    }
+    std::os::unix::fs::symlink("other.txt", folder.path().join("events-link.ndjson.part")).unwrap();
     // Of another process, which is at it.
     let mut busy = DirectorySink::open(folder.path(), None, NEVER).unwrap();
-    busy.write(b"bu").unwrap();
+    busy.write(b"{bu").unwrap();
     let sink = DirectorySink::open(folder.path(), None, NEVER).unwrap();
     drop(sink);
-    let mut expected = vec!["other.txt".to_owned()];
+    let mut expected: Vec<String> =
+        ["other.txt", "download.part", "events-x.part", "events-link.ndjson.part"].map(str::to_owned).to_vec();
     for (name, _, bytes) in left {
         let path = folder.path().join(name.trim_end_matches(".part"));
         assert_eq!(fs::read(&path).ok(), bytes, "{name}");
         expected.extend(bytes.map(|_| name.trim_end_matches(".part").to_owned()));
     }
+    assert_eq!(fs::read(folder.path().join("other.txt")).unwrap(), b"untouched");
     let (busy_names, mut finished): (Vec<_>, Vec<_>) =
-        names(folder.path()).into_iter().partition(|name| name.starts_with("events-"));
+        names(folder.path()).into_iter().partition(|name| name.starts_with("events-20"));
     expected.sort();
     finished.sort();
     assert_eq!(finished, expected);
     assert!(busy_names.len() == 1 && busy_names[0].ends_with(".part"), "{busy_names:?}");
-    busy.write(b"sy\n").unwrap();
+    busy.write(b"sy}\n").unwrap();
     busy.finish().unwrap();
     let name = busy_names[0].trim_end_matches(".part");
-    assert_eq!(fs::read(folder.path().join(name)).unwrap(), b"busy\n");
+    assert_eq!(fs::read(folder.path().join(name)).unwrap(), b"{busy}\n");
+}
+
+#[test]
+fn nothing_is_appended_to_a_file_of_another_kind_or_to_a_damaged_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events");
+    let members = [gzip(b"{1}\n"), gzip(b"{2}\n"), gzip(b"{3}\n")].concat();
+    let mut damaged = members.clone();
+    damaged[members.len() / 2] ^= 0xff;
+    let elsewhere = "it holds something else than";
+    let cases = [
+        (b"{1}\n".to_vec(), Some(Compression::Gzip), elsewhere),
+        (members.clone(), None, elsewhere),
+        (members.clone(), Some(Compression::Zstd), elsewhere),
+        (zstd(b"{1}\n"), Some(Compression::Gzip), elsewhere),
+        (b"somebody's notes".to_vec(), None, elsewhere),
+        (damaged, Some(Compression::Gzip), "it is damaged behind byte"),
+    ];
+    for (bytes, compression, message) in cases {
+        fs::write(&path, &bytes).unwrap();
+        let error = FileSink::open(&path, compression).err().unwrap();
+        assert!(error.to_string().contains(message), "{compression:?}: {error}");
+        assert!(fs::read(&path).unwrap() == bytes, "{compression:?}: it is as it was");
+    }
+    // What a power failure may leave.
+    fs::write(&path, [members.clone(), vec![0; 5000]].concat()).unwrap();
+    drop(FileSink::open(&path, Some(Compression::Gzip)).unwrap());
+    assert!(fs::read(&path).unwrap() == members);
 }

@@ -16,6 +16,7 @@ mod notification;
 #[cfg(feature = "sqs")]
 pub(crate) mod queue;
 
+use std::error::Error;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,12 +25,14 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Context, Session};
 use crate::framing::{Framer, Framing, Lines};
 use crate::output::Output;
 use crate::pump::{PumpError, Settings, lock, now};
+use crate::sink::visible;
 use crate::source;
 use object::{Failure, Object, Store};
 use telemetry::{Metrics, Recorder};
@@ -52,6 +55,17 @@ pub(crate) trait Feed: Send + Sync + 'static {
 
     /// Takes a message back that could not be read.
     fn give_back(&self, message: Self::Message, failure: &Failure);
+
+    /// All events of a message have been written; another one may come before they are flushed.
+    fn written(&self, _: &mut Self::Message) {}
+
+    /// The process ends while messages are in hand that nobody can give back any more.
+    fn abandon(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// After the last message: whether the feed has ended as it should.
+    fn end(&self) -> Result<(), String>;
 }
 
 /// A message all of whose events have been flushed: only such a one can be acknowledged.
@@ -101,35 +115,33 @@ impl<F: Feed> Collection<F> {
             this.stop.cancel();
             this.store.abort.cancel();
             // What has been written and not flushed.
-            for message in received.iter() {
-                this.feed.give_back(message, &Failure::Stopped);
-            }
+            received.iter().for_each(|message| this.feed.give_back(message, &unwritten()));
         }
         let worked = workers.into_iter().map(|worker| worker.join().unwrap_or(Err(PumpError::Panicked)));
         // All must have ended before the first error is told.
         let worked: Vec<_> = worked.collect();
-        if this.stop.is_cancelled() {
-            // What waits for a worker goes back.
-            while let Some(message) = this.feed.receive() {
-                this.feed.give_back(message, &Failure::Stopped);
-            }
-        }
+        // When workers have failed, messages may still wait for them; once stopped, the feed takes
+        // those back by itself.
+        while this.feed.receive().is_some() {}
         worked.into_iter().collect::<Result<(), _>>().and(committed)
     }
 
     fn work(&self, mut session: Session, finished: &Sender<F::Message>) -> Result<(), PumpError> {
         let mut lines = Lines::default();
-        while let Some(message) = self.feed.receive() {
+        while let Some(mut message) = self.feed.receive() {
             match self.write(&mut session, &mut lines, &message) {
                 Ok(()) => {
+                    self.feed.written(&mut message);
                     // Fails when nothing can be flushed any more.
                     if let Err(error) = finished.send(message) {
-                        self.feed.give_back(error.0, &Failure::Stopped);
+                        self.feed.give_back(error.0, &unwritten());
                     }
                 }
                 Err(Incomplete::Object(failure)) => self.feed.give_back(message, &failure),
                 Err(Incomplete::End(error)) => {
-                    self.feed.give_back(message, &Failure::Stopped);
+                    // Before anybody takes another one.
+                    self.stop.cancel();
+                    self.feed.give_back(message, &unwritten());
                     return Err(error);
                 }
             }
@@ -150,10 +162,12 @@ impl<F: Feed> Collection<F> {
 
     fn write_object(&self, session: &mut Session, lines: &mut Lines, object: &Object) -> Result<(), Incomplete> {
         let name = object.to_string();
+        // A key may hold anything.
+        let label = visible(&name);
         let failed = |error: io::Error| {
             Incomplete::Object(match Failure::from(error) {
-                Failure::ForGood(error) => Failure::ForGood(format!("{name}: {error}")),
-                Failure::ForNow(error) => Failure::ForNow(format!("{name}: {error}")),
+                Failure::ForGood(error) => Failure::ForGood(format!("{label}: {error}")),
+                Failure::ForNow(error) => Failure::ForNow(format!("{label}: {error}")),
                 Failure::Stopped => Failure::Stopped,
             })
         };
@@ -187,7 +201,7 @@ impl<F: Feed> Collection<F> {
 
     /// Flushes and acknowledges, until the last worker has gone.
     fn commit(&self, finished: &Receiver<F::Message>) -> Result<(), PumpError> {
-        let interval = lock(&self.output).events.flush_interval();
+        let interval = lock(&self.output).flush_interval();
         loop {
             let first = match finished.recv_timeout(IDLE_FLUSH) {
                 Ok(message) => message,
@@ -201,13 +215,45 @@ impl<F: Feed> Collection<F> {
                 thread::sleep(interval);
             }
             let written: Vec<F::Message> = std::iter::once(first).chain(finished.try_iter()).collect();
-            if let Err(error) = lock(&self.output).flush() {
-                written.into_iter().for_each(|message| self.feed.give_back(message, &Failure::Stopped));
+            let flushed = lock(&self.output).flush();
+            if let Err(error) = flushed {
+                self.stop.cancel();
+                written.into_iter().for_each(|message| self.feed.give_back(message, &unwritten()));
                 return Err(PumpError::Output(error));
             }
             self.feed.acknowledge(written.into_iter().map(Flushed).collect());
         }
         lock(&self.output).finish().map_err(PumpError::Output)
+    }
+}
+
+/// Of a message whose events could not be written: it comes again, but not at once, since each receipt
+/// counts towards the queue's redrive policy.
+fn unwritten() -> Failure {
+    Failure::ForNow("its events could not be written".into())
+}
+
+/// What a service of AWS's says, or else what went wrong on the way to it. Not the SDK's own text, which
+/// holds whole answers.
+pub(crate) fn describe<E>(service: &str, error: &SdkError<E>) -> String
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match (error.code(), error.message()) {
+        // Behind the first line, some services repeat the request, token and all.
+        (Some(code), Some(message)) => {
+            format!("{service} answers {code}: {}", message.lines().next().unwrap_or_default())
+        }
+        (Some(code), None) => format!("{service} answers {code}"),
+        _ => chain(error),
+    }
+}
+
+/// An error and its causes.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", chain(cause)),
+        None => error.to_string(),
     }
 }
 

@@ -15,6 +15,8 @@ use clap::{Arg, ArgAction, Command};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::sink::visible;
+
 /// The option that names the file.
 const OPTION: &str = "config";
 
@@ -41,7 +43,14 @@ pub(crate) fn arguments(command: &Command, given: Vec<OsString>) -> anyhow::Resu
         table = table.and_then(|table| table.get(*name)).and_then(|value| value.get_ref().as_table());
     }
     let Some(table) = table else { bail!("{name}: there is no table [{}]", names.join(".")) };
-    let is_given = |option: &Arg| matches.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine);
+    let on_the_command_line =
+        |option: &Arg| matches.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine);
+    // Or another one that excludes it, on whichever side that is declared.
+    let is_given = |option: &Arg| {
+        let exclude = |one, other| grammar.get_arg_conflicts_with(one).contains(&other);
+        let given = || grammar.get_arguments().filter(|argument| on_the_command_line(argument));
+        on_the_command_line(option) || given().any(|given| exclude(given, option) || exclude(option, given))
+    };
     let mut all = given;
     all.extend(file.options(grammar, table, is_given)?.into_iter().map(OsString::from));
     Ok(all)
@@ -101,7 +110,7 @@ impl File<'_> {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        anyhow::anyhow!("{}:{line}:{column}: {message}", self.name)
+        anyhow::anyhow!("{}:{line}:{column}: {}", self.name, visible(message))
     }
 
     /// Checks what stands below the table `outer`.
@@ -180,6 +189,7 @@ impl File<'_> {
         let text = |value: &Spanned<DeValue<'_>>| match value.get_ref() {
             DeValue::String(text) => Ok(format!("--{name}={text}")),
             DeValue::Integer(number) if number.radix() == 10 => Ok(format!("--{name}={}", number.as_str())),
+            DeValue::Datetime(time) => Ok(format!("--{name}={time}")),
             _ => Err(wrong(value, "a string or a decimal integer")),
         };
         match value.get_ref() {

@@ -1,20 +1,22 @@
 //! What becomes of every line: events to their sink, rejects to theirs, and all of it counted.
 
 use std::io;
+use std::time::Duration;
 
 use crate::engine::{Batch, Counts};
 use crate::framing::Lines;
 use crate::reject::Reject;
 use crate::sink::Sink;
 
-/// Takes batches.
+/// Takes batches. After an error it takes no more: there may be half a line in a sink, which must be
+/// neither continued nor flushed.
 pub struct Output<W> {
-    /// Takes the events.
-    pub events: Box<dyn Sink>,
-    /// Takes the rejects as NDJSON, if they are kept.
-    pub rejects: Option<Box<dyn Sink>>,
+    events: Box<dyn Sink>,
+    rejects: Option<Box<dyn Sink>>,
     /// Is told of everything.
     pub watcher: W,
+    /// The error after which no more is taken.
+    failure: Option<(io::ErrorKind, String)>,
 }
 
 /// Is told what becomes of lines, and tells people or counts.
@@ -30,6 +32,16 @@ pub trait Watcher: Send {
 }
 
 impl<W: Watcher> Output<W> {
+    /// Writes the events to one sink and the rejects, if they are kept, to another.
+    pub fn new(events: Box<dyn Sink>, rejects: Option<Box<dyn Sink>>, watcher: W) -> Output<W> {
+        Output { events, rejects, watcher, failure: None }
+    }
+
+    /// How long to gather before a flush.
+    pub fn flush_interval(&self) -> Duration {
+        self.events.flush_interval()
+    }
+
     /// Takes what came of `lines`, before which there were `lines_before` in `source`, and counts them up.
     pub fn write(&mut self, source: &str, lines_before: &mut u64, lines: &Lines, batch: &mut Batch) -> io::Result<()> {
         // The line in whose middle this begins has been counted.
@@ -37,6 +49,10 @@ impl<W: Watcher> Output<W> {
         batch.counts.lines -= counted;
         let first = lines_before.saturating_sub(counted);
         *lines_before += batch.counts.lines;
+        self.whole(|output| output.write_batch(source, first, lines, batch))
+    }
+
+    fn write_batch(&mut self, source: &str, first: u64, lines: &Lines, batch: &Batch) -> io::Result<()> {
         if !batch.events.is_empty() {
             self.events.write(&batch.events)?;
         }
@@ -61,14 +77,29 @@ impl<W: Watcher> Output<W> {
 
     /// Makes events and rejects safe.
     pub fn flush(&mut self) -> io::Result<()> {
-        self.events.flush()?;
-        self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.flush().map_err(rejects_error))
+        self.whole(|output| {
+            output.events.flush()?;
+            output.rejects.as_mut().map_or(Ok(()), |rejects| rejects.flush().map_err(rejects_error))
+        })
     }
 
     /// The same for the last time.
     pub fn finish(&mut self) -> io::Result<()> {
-        self.events.finish()?;
-        self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.finish().map_err(rejects_error))
+        self.whole(|output| {
+            output.events.finish()?;
+            output.rejects.as_mut().map_or(Ok(()), |rejects| rejects.finish().map_err(rejects_error))
+        })
+    }
+
+    /// Does something to the sinks that must not be left half done, by an error or a panic.
+    fn whole(&mut self, action: impl FnOnce(&mut Output<W>) -> io::Result<()>) -> io::Result<()> {
+        if let Some((kind, text)) = &self.failure {
+            return Err(io::Error::new(*kind, text.clone()));
+        }
+        self.failure = Some((io::ErrorKind::Other, "a thread panicked while it was written".into()));
+        let outcome = action(self);
+        self.failure = outcome.as_ref().err().map(|error| (error.kind(), error.to_string()));
+        outcome
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -61,7 +62,7 @@ impl ParquetLines {
     /// Opens a file. `bytes_read` is increased by its size while it is read.
     pub(crate) fn open(file: File, bytes_read: Arc<AtomicU64>) -> io::Result<ParquetLines> {
         let bytes = file.metadata()?.len();
-        let reader = SerializedFileReader::new(file).map_err(unreadable)?;
+        let reader = without_panic(|| SerializedFileReader::new(file))?;
         let metadata = reader.metadata().file_metadata();
         let columns: Result<Vec<Column>, _> =
             metadata.schema_descr().columns().iter().map(|column| Column::new(column)).collect();
@@ -124,13 +125,19 @@ impl ParquetLines {
 
 impl Read for ParquetLines {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.position == self.lines.len() && !self.next_batch().map_err(unreadable)? {
+        if self.position == self.lines.len() && !without_panic(|| self.next_batch())? {
             return Ok(0);
         }
         let count = (&self.lines[self.position..]).read(buffer)?;
         self.position += count;
         Ok(count)
     }
+}
+
+/// The library panics over some kinds of damage, which costs this file and no other.
+fn without_panic<T>(action: impl FnOnce() -> Result<T, ParquetError>) -> io::Result<T> {
+    let outcome = catch_unwind(AssertUnwindSafe(action));
+    outcome.unwrap_or_else(|_| Err(ParquetError::General("its structure is damaged".into()))).map_err(unreadable)
 }
 
 fn unreadable(error: ParquetError) -> io::Error {

@@ -4,7 +4,9 @@ mod directory;
 mod file;
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 pub use directory::{DirectorySink, Rotation};
@@ -45,7 +47,34 @@ impl<W: Write + Send> Sink for StreamSink<W> {
     }
 }
 
+/// Standard output, of which it knows more than that it is a stream: where it was redirected into a
+/// file, what has been flushed is on disk.
+pub struct StandardOutput(File);
+
+impl StandardOutput {
+    /// The process's standard output, without the buffer that the standard library gives it.
+    pub fn open() -> io::Result<StandardOutput> {
+        Ok(StandardOutput(io::stdout().as_fd().try_clone_to_owned()?.into()))
+    }
+}
+
+impl Sink for StandardOutput {
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.0.write_all(lines)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.0.metadata()?.is_file() { self.0.sync_data() } else { Ok(()) }
+    }
+}
+
 /// Writes a line to standard error. Where that cannot be written, nobody reads it: no reason to stop.
 pub fn tell(message: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "vpcflow: {message}");
+}
+
+/// Without control characters, which a terminal would obey and a log take for lines.
+pub fn visible(text: &str) -> String {
+    let escape = |letter: char| if letter.is_control() { letter.escape_default().to_string() } else { letter.into() };
+    text.chars().map(escape).collect()
 }

@@ -10,6 +10,7 @@ use super::event_options::EventOptions;
 use super::{REJECTED, print, table};
 use crate::engine::{Context, Explanation, Outcome, Session};
 use crate::reject::Fault;
+use crate::sink::visible;
 
 /// Show how one record is read, column by column, and where each value goes, or why it is refused
 ///
@@ -78,10 +79,4 @@ fn show(explanation: &Explanation) -> String {
         Outcome::Skipped(reason) => text += &format!("skipped: {reason}\n"),
     }
     text
-}
-
-/// Without control characters, which a terminal would obey.
-fn visible(text: &str) -> String {
-    let escape = |letter: char| if letter.is_control() { letter.escape_default().to_string() } else { letter.into() };
-    text.chars().map(escape).collect()
 }

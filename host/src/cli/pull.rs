@@ -7,12 +7,11 @@ mod sqs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use aws_config::SdkConfig;
-use aws_config::retry::RetryConfig;
 use clap::{Args, Subcommand};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,7 +26,7 @@ use crate::collect::telemetry::{Metrics, Recorder, Telemetry};
 use crate::collect::{Collection, Feed};
 use crate::output::Output;
 use crate::pump::PumpError;
-use crate::sink::{Compression, DirectorySink, FileSink, Rotation, Sink, StreamSink};
+use crate::sink::{Compression, DirectorySink, FileSink, Rotation, Sink, StandardOutput};
 
 /// Collect flow logs from queues and buckets
 #[derive(Args)]
@@ -114,7 +113,7 @@ impl OutputOptions {
     fn open(&self, metrics: Arc<Metrics>) -> anyhow::Result<Output<Recorder>> {
         let rotation = Rotation { bytes: self.rotate_mib << 20, age: Duration::from_secs(self.rotate_secs) };
         let events: Box<dyn Sink> = match &self.output {
-            None => Box::new(StreamSink(io::stdout())),
+            None => Box::new(StandardOutput::open()?),
             Some(path) if path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/") => Box::new(
                 DirectorySink::open(path, self.compress, rotation)
                     .with_context(|| format!("--output {}", path.display()))?,
@@ -125,7 +124,7 @@ impl OutputOptions {
             .rejects
             .as_deref()
             .map(|path| append_to(path, None).with_context(|| format!("--rejects {}", path.display())));
-        Ok(Output { events, rejects: rejects.transpose()?, watcher: Recorder::new(metrics) })
+        Ok(Output::new(events, rejects.transpose()?, Recorder::new(metrics)))
     }
 }
 
@@ -165,41 +164,46 @@ impl Common {
         let runtime = Runtime::new()?;
         let metrics = Arc::new(Metrics::new());
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
-        let (feed, s3) = runtime.block_on(async {
-            let config = self.sign_in.config(region).await?;
-            let s3 = s3_client(&config);
-            let (metrics, stop) = (metrics.clone(), stop.clone());
-            let feed = open(Environment { config, s3: s3.clone(), metrics, stop, workers }).await?;
-            anyhow::Ok((Arc::new(feed), s3))
-        })?;
+        // Before a message is received that could not be written.
         let output = Mutex::new(self.output.open(metrics.clone())?);
-        let store =
-            Store { client: s3, runtime: runtime.handle().clone(), metrics: metrics.clone(), abort: abort.clone() };
-        let collection = Collection {
-            feed: feed.clone(),
-            store: Arc::new(store),
-            settings,
-            output,
-            metrics: metrics.clone(),
-            stop: stop.clone(),
-        };
         let outcome = runtime.block_on(async {
-            self.telemetry.serve(metrics).await?;
-            let (sender, ended) = oneshot::channel();
-            std::thread::spawn(move || sender.send(collection.run(sessions)));
+            let timeout = Duration::from_secs(self.shutdown_timeout_secs);
+            let given_up = tokio::spawn(shut_down(stop.clone(), abort.clone(), timeout));
+            self.telemetry.serve(metrics.clone()).await?;
+            let opened = OnceLock::new();
+            let collect = async {
+                let config = self.sign_in.config(region).await?;
+                let s3 = s3_client(&config);
+                let runtime = runtime.handle().clone();
+                let store = Store { client: s3.clone(), runtime, metrics: metrics.clone(), abort };
+                let (feed_metrics, feed_stop) = (metrics.clone(), stop.clone());
+                let feed = open(Environment { config, s3, metrics: feed_metrics, stop: feed_stop, workers }).await?;
+                let feed = opened.get_or_init(|| Arc::new(feed)).clone();
+                let (store, stop) = (Arc::new(store), stop.clone());
+                let collection = Collection { feed: feed.clone(), store, settings, output, metrics, stop };
+                let (sender, ended) = oneshot::channel();
+                std::thread::spawn(move || sender.send(collection.run(sessions)));
+                ended.await.unwrap_or(Err(PumpError::Panicked))?;
+                Ok(feed)
+            };
             tokio::select! {
-                outcome = ended => outcome.unwrap_or(Err(PumpError::Panicked)).map_err(anyhow::Error::from),
-                outcome = shut_down(stop, abort, Duration::from_secs(self.shutdown_timeout_secs)) => outcome,
+                outcome = collect => outcome,
+                outcome = given_up => {
+                    if let Some(feed) = opened.get() {
+                        feed.abandon().await;
+                    }
+                    outcome?.and_then(|()| bail!("ended without a signal"))
+                }
             }
         });
         // Without waiting for what may hang.
         runtime.shutdown_background();
-        outcome.map(|()| feed)
+        outcome
     }
 }
 
-/// Waits for a signal; then ends the receiving, and after `timeout` everything. Returns only if that
-/// was in vain.
+/// Waits for a signal; then ends the receiving, and after `timeout` everything. Returns an error only if
+/// that was in vain.
 async fn shut_down(stop: CancellationToken, abort: CancellationToken, timeout: Duration) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut signalled = async || {
@@ -227,8 +231,6 @@ async fn shut_down(stop: CancellationToken, abort: CancellationToken, timeout: D
 fn s3_client(config: &SdkConfig) -> aws_sdk_s3::Client {
     let builder = aws_sdk_s3::config::Builder::from(config)
         // Test servers, and S3 behind an endpoint of one's own, have no name for each bucket.
-        .force_path_style(config.endpoint_url().is_some())
-        // The reader of an object tries again by itself, from where it was.
-        .retry_config(RetryConfig::disabled());
+        .force_path_style(config.endpoint_url().is_some());
     aws_sdk_s3::Client::from_conf(builder.build())
 }

@@ -89,19 +89,17 @@ impl Arguments {
 
         let bytes_read = Arc::new(AtomicU64::new(0));
         let progress = self.progress(&sources);
-        let output = Output {
-            events: match &self.output {
-                Some(path) => create(path)?,
-                None => Box::new(StreamSink(io::stdout())),
-            },
-            rejects: self.rejects.as_deref().map(create).transpose()?,
-            watcher: Console {
-                totals: Totals::default(),
-                rejects_left: SHOWN_REJECTS,
-                progress: progress.clone(),
-                bytes_read: bytes_read.clone(),
-            },
+        let events: Box<dyn Sink> = match &self.output {
+            Some(path) => create(path)?,
+            None => Box::new(StreamSink(io::stdout())),
         };
+        let console = Console {
+            totals: Totals::default(),
+            rejects_left: SHOWN_REJECTS,
+            progress: progress.clone(),
+            bytes_read: bytes_read.clone(),
+        };
+        let output = Output::new(events, self.rejects.as_deref().map(create).transpose()?, console);
         let outcome = pump(sessions, &settings, sources, output, bytes_read.clone());
         progress.finish_and_clear();
         let totals = match outcome {

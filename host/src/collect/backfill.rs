@@ -7,18 +7,19 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::keys::{KeyFilter, TimeRange};
 use super::object::{Failure, Object};
-use super::{Feed, Flushed};
+use super::telemetry::Metrics;
+use super::{Feed, Flushed, describe};
 use crate::pump::lock;
 
 /// Which objects.
@@ -67,6 +68,9 @@ pub(crate) struct Progress {
     pub(crate) is_listed: AtomicBool,
 }
 
+/// How often the checkpoint is written, which costs the more the more keys are on their way.
+const SAVE_INTERVAL: Duration = Duration::from_millis(200);
+
 /// The objects of a bucket.
 pub(crate) struct Backfill {
     checkpoint: Option<PathBuf>,
@@ -74,34 +78,60 @@ pub(crate) struct Backfill {
     items: Mutex<mpsc::Receiver<Item>>,
     stop: CancellationToken,
     pub(crate) progress: Arc<Progress>,
-    listing_error: Arc<Mutex<Option<String>>>,
+    /// How the listing ended.
+    ended: Arc<OnceLock<Result<(), String>>>,
+    saved: Mutex<Instant>,
 }
 
 struct State {
     checkpoint: Checkpoint,
-    /// Listed and neither done nor failed.
+    /// As far as the listing has come: of the selected keys up to this one, every one has been taken up.
+    listed: String,
+    /// Taken up from the listing, and neither done nor failed.
     open: BTreeSet<String>,
 }
 
 impl State {
-    /// Takes a key for tried.
+    fn new(checkpoint: Checkpoint) -> State {
+        State { listed: checkpoint.after.clone(), checkpoint, open: BTreeSet::new() }
+    }
+
+    /// Takes up the next key of the listing; `false` if it has been tried by a run before.
+    fn take_up(&mut self, key: &str) -> bool {
+        key.clone_into(&mut self.listed);
+        let is_new = !self.checkpoint.done.contains(key);
+        if is_new {
+            self.open.insert(key.into());
+        }
+        is_new
+    }
+
+    /// Takes a key for tried: one from the listing, or one that had failed in a run before.
     fn close(&mut self, key: &str, has_failed: bool) {
         self.open.remove(key);
-        if has_failed {
-            self.checkpoint.failed.insert(key.into());
-        } else {
-            self.checkpoint.failed.remove(key);
-        }
-        self.checkpoint.done.insert(key.into());
-        // Up to the first open key, all are done.
-        let rest = match self.open.first() {
-            Some(first) => self.checkpoint.done.split_off(first),
-            None => BTreeSet::new(),
+        let Checkpoint { after, done, failed, .. } = &mut self.checkpoint;
+        match has_failed {
+            true => failed.insert(key.into()),
+            false => failed.remove(key),
         };
-        if let Some(last) = self.checkpoint.done.pop_last() {
-            self.checkpoint.after = last.max(std::mem::take(&mut self.checkpoint.after));
+        if key > after.as_str() {
+            done.insert(key.into());
         }
-        self.checkpoint.done = rest;
+        // Below the first open key, all that have been listed are tried. Runs before this one may have
+        // tried some that have not been listed yet.
+        let rest = match self.open.first() {
+            Some(first) => done.split_off(first),
+            None => {
+                let mut rest = done.split_off(&self.listed);
+                rest.remove(&self.listed);
+                done.insert(self.listed.clone());
+                rest
+            }
+        };
+        let tried = std::mem::replace(done, rest);
+        if let Some(last) = tried.into_iter().next_back().filter(|last| last > after) {
+            *after = last;
+        }
     }
 }
 
@@ -112,39 +142,55 @@ impl Backfill {
         selection: Selection,
         checkpoint: Option<&Path>,
         max_waiting: usize,
+        metrics: Arc<Metrics>,
         stop: CancellationToken,
     ) -> anyhow::Result<Backfill> {
-        let state = State { checkpoint: read_checkpoint(checkpoint, &selection)?, open: BTreeSet::new() };
+        let state = State::new(read_checkpoint(checkpoint, &selection)?);
         let state = Arc::new(Mutex::new(state));
         let (sender, items) = mpsc::channel(max_waiting);
         let progress = Arc::new(Progress::default());
-        let listing_error = Arc::new(Mutex::new(None));
-        let lister = Lister { client, selection, state: state.clone(), progress: progress.clone(), sender };
-        let (stop_listing, error) = (stop.clone(), listing_error.clone());
+        let lister = Lister { client, selection, state: state.clone(), progress: progress.clone(), metrics, sender };
+        let ended = Arc::new(OnceLock::new());
+        let (stop_listing, listing_ended) = (stop.clone(), ended.clone());
         tokio::spawn(async move {
-            tokio::select! {
-                () = stop_listing.cancelled() => {}
-                outcome = lister.list() => *lock(&error) = outcome.err(),
-            }
-            // The end of the feed, at which the error must be there.
+            let outcome = tokio::select! {
+                () = stop_listing.cancelled() => Err("interrupted before every object was read".into()),
+                outcome = lister.list() => outcome,
+            };
+            let _ = listing_ended.set(outcome);
+            // The end of the feed, at which its outcome must be there.
             drop(lister);
         });
-        let checkpoint = checkpoint.map(Path::to_owned);
-        Ok(Backfill { checkpoint, state, items: Mutex::new(items), stop, progress, listing_error })
+        let (checkpoint, saved) = (checkpoint.map(Path::to_owned), Mutex::new(Instant::now()));
+        let backfill = Backfill { checkpoint, state, items: Mutex::new(items), stop, progress, ended, saved };
+        // Before anything is read that would have to be read again.
+        backfill.try_to_save().with_context(|| format!("--checkpoint {}", backfill.checkpoint_name()))?;
+        Ok(backfill)
     }
 
-    /// What went wrong with listing, if anything did.
-    pub(crate) fn listing_error(&self) -> Option<String> {
-        lock(&self.listing_error).clone()
+    fn save_now_and_then(&self) {
+        let mut saved = lock(&self.saved);
+        if saved.elapsed() >= SAVE_INTERVAL {
+            self.save();
+            *saved = Instant::now();
+        }
     }
 
     fn save(&self) {
-        let Some(path) = &self.checkpoint else { return };
-        let text = serde_json::to_vec_pretty(&lock(&self.state).checkpoint);
         // Without it, the next run does more than it need to, and loses nothing.
-        if let Err(error) = text.map_err(io::Error::from).and_then(|text| replace(path, &text)) {
-            tracing::error!(path = %path.display(), %error, "the checkpoint cannot be written");
+        if let Err(error) = self.try_to_save() {
+            tracing::error!(path = self.checkpoint_name(), %error, "the checkpoint cannot be written");
         }
+    }
+
+    fn try_to_save(&self) -> io::Result<()> {
+        let Some(path) = &self.checkpoint else { return Ok(()) };
+        let text = serde_json::to_vec_pretty(&lock(&self.state).checkpoint)?;
+        replace(path, &text)
+    }
+
+    fn checkpoint_name(&self) -> String {
+        self.checkpoint.as_deref().unwrap_or(Path::new("")).display().to_string()
     }
 }
 
@@ -165,7 +211,7 @@ impl Feed for Backfill {
             self.progress.done_bytes.fetch_add(item.size, Ordering::Relaxed);
             self.progress.done_objects.fetch_add(1, Ordering::Relaxed);
         }
-        self.save();
+        self.save_now_and_then();
     }
 
     fn give_back(&self, item: Item, failure: &Failure) {
@@ -176,8 +222,17 @@ impl Feed for Backfill {
                 tracing::error!(%object, error, "not read; another run with the same checkpoint tries again");
                 self.progress.failed_objects.fetch_add(1, Ordering::Relaxed);
                 lock(&self.state).close(&object.key, true);
-                self.save();
+                self.save_now_and_then();
             }
+        }
+    }
+
+    fn end(&self) -> Result<(), String> {
+        self.save();
+        self.ended.get().cloned().unwrap_or_else(|| Err("the task that lists has failed".into()))?;
+        match lock(&self.state).open.is_empty() {
+            true => Ok(()),
+            false => Err("interrupted before every object was read".into()),
         }
     }
 }
@@ -213,6 +268,7 @@ struct Lister {
     selection: Selection,
     state: Arc<Mutex<State>>,
     progress: Arc<Progress>,
+    metrics: Arc<Metrics>,
     sender: mpsc::Sender<Item>,
 }
 
@@ -222,34 +278,38 @@ impl Lister {
         for key in failed {
             self.send(key, 0).await;
         }
+        let Selection { bucket, prefix, range, filter } = &self.selection;
         let mut after = lock(&self.state).checkpoint.after.clone();
+        let mut continuation = None;
         loop {
-            let request = self.client.list_objects_v2().bucket(&self.selection.bucket).prefix(&self.selection.prefix);
-            let request = if after.is_empty() { request } else { request.start_after(&after) };
-            let page = request.send().await.map_err(|error| match (error.code(), error.message()) {
-                (Some(code), message) => format!("S3 answers {code}: {}", message.unwrap_or("without a reason")),
-                _ => DisplayErrorContext(error).to_string(),
-            })?;
+            let request = self.client.list_objects_v2().bucket(bucket).prefix(prefix);
+            let request = match &continuation {
+                Some(token) => request.continuation_token(token),
+                None => request.set_start_after(Some(after.clone()).filter(|after| !after.is_empty())),
+            };
+            let page = request.send().await;
+            let page =
+                page.map_err(|error| format!("s3://{bucket}/{prefix} cannot be listed: {}", describe("S3", &error)))?;
+            self.metrics.is_ready.store(true, Ordering::Relaxed);
             let mut skip_to = None;
             for object in page.contents() {
                 let Some(key) = object.key() else { continue };
-                after = key.to_owned();
-                if !self.selection.range.holds(key) {
-                    skip_to = self.selection.range.skip_to(key);
+                if !range.holds(key) {
+                    skip_to = range.skip_to(key);
                     match &skip_to {
                         Some(_) => break,
                         None => continue,
                     }
                 }
-                let is_done = lock(&self.state).checkpoint.done.contains(key);
-                if !is_done && self.selection.filter.passes(key) {
+                if filter.passes(key) && lock(&self.state).take_up(key) {
                     let size = object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-                    self.send(after.clone(), size).await;
+                    self.send(key.to_owned(), size).await;
                 }
             }
+            continuation = page.next_continuation_token().filter(|_| skip_to.is_none()).map(str::to_owned);
             match skip_to {
                 Some(target) => after = target,
-                None if page.is_truncated() == Some(true) => {}
+                None if continuation.is_some() => {}
                 None => break,
             }
         }
@@ -259,9 +319,58 @@ impl Lister {
 
     async fn send(&self, key: String, size: u64) {
         self.progress.listed_bytes.fetch_add(size, Ordering::Relaxed);
-        lock(&self.state).open.insert(key.clone());
         let object = [Object { bucket: self.selection.bucket.clone(), key, version: None, region: None }];
         // Fails only when nobody receives any more.
         let _ = self.sender.send(Item { object, size }).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(keys: &[&str]) -> BTreeSet<String> {
+        keys.iter().map(|key| (*key).to_owned()).collect()
+    }
+
+    fn state(after: &str, done: &[&str], failed: &[&str]) -> State {
+        let (done, failed) = (set(done), set(failed));
+        State::new(Checkpoint { after: after.into(), done, failed, ..Checkpoint::default() })
+    }
+
+    fn assert_is(state: &State, after: &str, done: &[&str], failed: &[&str]) {
+        let Checkpoint { after: is_after, done: is_done, failed: is_failed, .. } = &state.checkpoint;
+        assert_eq!((is_after.as_str(), is_done, is_failed), (after, &set(done), &set(failed)));
+    }
+
+    #[test]
+    fn what_is_done_out_of_order_waits_for_what_is_before_it() {
+        let mut state = state("", &[], &[]);
+        assert!(state.take_up("a") && state.take_up("b") && state.take_up("c"));
+        state.close("c", false);
+        assert_is(&state, "", &["c"], &[]);
+        state.close("a", true);
+        assert_is(&state, "a", &["c"], &["a"]);
+        state.close("b", false);
+        assert_is(&state, "c", &[], &["a"]);
+    }
+
+    #[test]
+    fn what_runs_before_have_done_is_not_taken_for_listed() {
+        // `b` and `e` were in hand when the run before was interrupted.
+        let mut state = state("a", &["c", "d", "f"], &["a", "d"]);
+        // Those that had failed are tried before the listing begins.
+        state.close("a", false);
+        state.close("d", true);
+        assert_is(&state, "a", &["c", "d", "f"], &["d"]);
+        assert!(state.take_up("b"));
+        state.close("b", false);
+        assert_is(&state, "b", &["c", "d", "f"], &["d"]);
+        assert!(!state.take_up("c") && !state.take_up("d") && state.take_up("e"));
+        assert!(!state.take_up("f") && state.take_up("g"));
+        state.close("g", false);
+        assert_is(&state, "d", &["f", "g"], &["d"]);
+        state.close("e", false);
+        assert_is(&state, "g", &[], &["d"]);
     }
 }

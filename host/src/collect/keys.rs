@@ -33,28 +33,22 @@ impl fmt::Display for KeyFilter {
     }
 }
 
-/// The time in a key.
+/// The time in a key: the first moment that it can be about, and the first one that it cannot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct KeyTime {
-    /// The first moment that the key can be about.
-    pub(crate) start: DateTime<Utc>,
-    /// The first one that it cannot be about.
-    pub(crate) end: DateTime<Utc>,
-    /// How many bytes of the key stand before the date in its folders, if there is one.
-    pub(crate) head: Option<usize>,
+struct KeyTime {
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
 }
 
 impl KeyTime {
     /// Finds the time in the file's name (`…_20240905T1620Z_…`), which is the most exact, or in the
     /// folders: `2024/09/05/`, `2024/09/05/16/`, `year=2024/month=09/day=05/`, `…/hour=16/`.
     /// Further folders before them, as organisations have, do not matter.
-    pub(crate) fn of(key: &str) -> Option<KeyTime> {
+    fn of(key: &str) -> Option<KeyTime> {
         let (folders, name) = key.rsplit_once('/').unwrap_or(("", key));
-        let in_folders = of_folders(folders);
-        let Some(start) = of_name(name) else { return in_folders };
         // A file holds a window of five minutes, and is named after its beginning.
-        let end = start + TimeDelta::minutes(5);
-        Some(KeyTime { start, end, head: in_folders.and_then(|time| time.head) })
+        let named = of_name(name).map(|start| KeyTime { start, end: start + TimeDelta::minutes(5) });
+        named.or_else(|| of_folders(folders).map(|(time, _)| time))
     }
 }
 
@@ -64,7 +58,8 @@ fn of_name(name: &str) -> Option<DateTime<Utc>> {
     NaiveDateTime::parse_from_str(part, "%Y%m%dT%H%MZ").ok().map(|time| time.and_utc())
 }
 
-fn of_folders(folders: &str) -> Option<KeyTime> {
+/// The time in the folders, and how many bytes stand before it.
+fn of_folders(folders: &str) -> Option<(KeyTime, usize)> {
     let mut parts = Vec::new();
     let mut offset = 0;
     for part in folders.split('/') {
@@ -79,14 +74,14 @@ fn of_folders(folders: &str) -> Option<KeyTime> {
         let date = NaiveDate::from_ymd_opt(year as i32, month, day)?;
         let start = date.and_time(NaiveTime::MIN).and_utc();
         let hour = part(3).and_then(|part| number(part, "hour=", 2)).filter(|hour| *hour < 24);
-        let head = Some(parts[index].0);
-        Some(match hour {
+        let time = match hour {
             Some(hour) => {
                 let start = start + TimeDelta::hours(hour.into());
-                KeyTime { start, end: start + TimeDelta::hours(1), head }
+                KeyTime { start, end: start + TimeDelta::hours(1) }
             }
-            None => KeyTime { start, end: start + Days::new(1), head },
-        })
+            None => KeyTime { start, end: start + Days::new(1) },
+        };
+        Some((time, parts[index].0))
     })
 }
 
@@ -113,22 +108,20 @@ impl TimeRange {
         KeyTime::of(key).is_some_and(|time| !self.is_before(&time) && !self.is_behind(&time))
     }
 
-    /// Where listing may go on if `key` is outside of the range: within the same year at the day at which
-    /// the range begins, else behind the year. What stands beside the years' folders is not passed over.
+    /// Where listing may go on if the folders of `key` are outside of the range: within the same year at the
+    /// day at which the range begins, else behind the year. What stands beside the years' folders is not
+    /// passed over; nor are the other files of a folder because of this one's name.
     pub(crate) fn skip_to(&self, key: &str) -> Option<String> {
-        let time = KeyTime::of(key)?;
-        let (prefix, date) = key.split_at(time.head?);
+        let (time, head) = of_folders(key.rsplit_once('/')?.0)?;
+        let (prefix, date) = key.split_at(head);
         let is_hive = date.starts_with("year=");
         let (day, year) = if is_hive { ("year=%Y/month=%m/day=%d/", "year=%Y") } else { ("%Y/%m/%d/", "%Y") };
-        // `0` is the letter that follows `/`.
-        let behind_the_year = || format!("{prefix}{}0", time.start.format(year));
-        if self.is_behind(&time) {
-            return Some(behind_the_year());
-        }
-        let from = self.from.filter(|_| self.is_before(&time))?;
-        let target = match from.year() == time.start.year() {
-            true => format!("{prefix}{}", from.format(day)),
-            false => behind_the_year(),
+        let from = self.from.filter(|_| self.is_before(&time));
+        let target = match from.filter(|from| from.year() == time.start.year()) {
+            Some(from) => format!("{prefix}{}", from.format(day)),
+            // `0` is the letter that follows `/`.
+            None if from.is_some() || self.is_behind(&time) => format!("{prefix}{}0", time.start.format(year)),
+            None => return None,
         };
         (target.as_str() > key).then_some(target)
     }
@@ -200,6 +193,13 @@ mod tests {
         assert_eq!(range.skip_to("p/2023/08/01/x").as_deref(), Some("p/20230"));
         assert_eq!(range.skip_to("p/2024/09/07/x").as_deref(), Some("p/20240"));
         assert_eq!(range.skip_to("p/year=2025/month=01/day=01/x").as_deref(), Some("p/year=20250"));
+        // The other flow logs of the day come behind this file.
+        let range = TimeRange { from: None, to: Some(time("2024-09-05T16:20:00Z")) };
+        assert_eq!(range.skip_to(&format!("p/2024/09/05/{NAME}")), None);
+        assert!(!range.holds(&format!("p/2024/09/05/{NAME}")));
+        // A file whose name does not fit its folders.
+        assert_eq!(range.skip_to(&format!("p/2020/01/01/{NAME}")), None);
+        let range = TimeRange { from: Some(time("2024-09-05T16:22:00Z")), to: Some(time("2024-09-07")) };
         // Nothing is skipped from within the day at which the range begins.
         assert_eq!(range.skip_to("p/2024/09/05/15/x"), None);
         assert_eq!(range.skip_to("p/2024/09/05/x"), None);

@@ -122,7 +122,7 @@ fn from_event_bridge(body: Body) -> Result<Notification, String> {
 
 fn parts(detail: Option<Detail>, region: Option<&str>) -> Result<(Object, Key), String> {
     match detail {
-        Some(Detail { bucket: Some(bucket), object: Some(key) }) => {
+        Some(Detail { bucket: Some(bucket), object: Some(key) }) if !bucket.name.is_empty() && !key.key.is_empty() => {
             let region = region.filter(|region| !region.is_empty()).map(str::to_owned);
             Ok((Object { bucket: bucket.name, key: String::new(), version: None, region }, key))
         }
@@ -191,6 +191,8 @@ mod tests {
             let is_fine = matches!(outcome, Err(_) | Ok(Notification::Objects { others: 1, .. }));
             assert!(is_fine, "{body}: {outcome:?}");
         }
+        let nameless = format!(r#"{{"Records":[{}]}}"#, record("ObjectCreated:Put", ""));
+        assert_eq!(Notification::parse(&nameless), Err("the notification names no bucket and object".into()));
         let broken = format!(r#"{{"Records":[{}]}}"#, record("ObjectCreated:Put", "%ff"));
         assert_eq!(Notification::parse(&broken), Err("the key \"%ff\" of the notification is not UTF-8".into()));
     }

@@ -5,20 +5,23 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::backoff;
 use super::telemetry::Metrics;
+use super::{backoff, chain, describe};
+use crate::sink::visible;
 
-/// Attempts at an object without a byte of progress, before it is left for later.
-const MAX_ATTEMPTS: u32 = 5;
+/// Attempts at an object without a byte of progress, before it is left for later: some three minutes.
+const MAX_ATTEMPTS: u32 = 12;
 
 /// An object of S3.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,13 +39,13 @@ impl fmt::Display for Object {
     }
 }
 
-/// Why an object could not be read to its end.
+/// Why a message, or an object of it, could not be read to its end.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// It is not there, not to be read, or not what it should be: another attempt would end the same.
     #[error("{0}")]
     ForGood(String),
-    /// The network or the service failed.
+    /// The network, the service or the output failed.
     #[error("{0}")]
     ForNow(String),
     /// The process is to end.
@@ -116,67 +119,90 @@ impl Read for ObjectReader {
     }
 }
 
+/// What an attempt ended with.
+enum Stumble {
+    /// Another one may go better.
+    Again(String),
+    Failed(Failure),
+}
+
 impl ObjectReader {
     /// Waits for more; leaves the chunk empty at the end.
     async fn next_chunk(&mut self) -> Result<(), Failure> {
         let mut attempts = 0;
         loop {
-            match self.attempt().await {
-                Err(Failure::ForNow(error)) if attempts + 1 < MAX_ATTEMPTS => {
-                    attempts += 1;
-                    let delay = backoff(attempts, Duration::from_millis(500), Duration::from_secs(30));
-                    self.store.metrics.retries.inc();
-                    tracing::info!(object = %self.object, position = self.position, attempts, error, "reading again");
-                    self.body = None;
-                    tokio::time::sleep(delay).await;
-                }
-                outcome => return outcome,
+            let error = match self.attempt().await {
+                Ok(()) => return Ok(()),
+                Err(Stumble::Failed(failure)) => return Err(failure),
+                Err(Stumble::Again(error)) => error,
+            };
+            attempts += 1;
+            if attempts == MAX_ATTEMPTS {
+                return Err(Failure::ForNow(error));
             }
+            let delay = backoff(attempts, Duration::from_millis(500), Duration::from_secs(30));
+            self.store.metrics.retries.inc();
+            let object = visible(&self.object.to_string());
+            tracing::info!(object, position = self.position, attempts, error, "reading again");
+            self.body = None;
+            tokio::time::sleep(delay).await;
         }
     }
 
-    async fn attempt(&mut self) -> Result<(), Failure> {
-        if self.length == Some(self.position) {
-            return Ok(());
-        }
-        let body = match &mut self.body {
-            Some(body) => body,
-            None => {
-                let body = self.open().await?;
-                if self.length == Some(self.position) {
-                    return Ok(());
+    async fn attempt(&mut self) -> Result<(), Stumble> {
+        while self.chunk.is_empty() {
+            if self.length == Some(self.position) {
+                // The end of the body is where the SDK compares the checksum.
+                let end = match self.body.take() {
+                    Some(mut body) => body.try_next().await,
+                    None => Ok(None),
+                };
+                return end.map(drop).map_err(|error| Stumble::Failed(Failure::ForNow(chain(&error))));
+            }
+            let body = match &mut self.body {
+                Some(body) => body,
+                None => {
+                    let body = self.open().await?;
+                    self.body.insert(body)
                 }
-                self.body.insert(body)
+            };
+            match body.try_next().await {
+                Ok(Some(chunk)) => {
+                    self.position += chunk.len() as u64;
+                    self.store.metrics.read_bytes.inc_by(chunk.len() as u64);
+                    self.chunk = chunk;
+                }
+                Ok(None) if self.length == Some(self.position) => {}
+                Ok(None) => return Err(Stumble::Again(format!("the object ended after byte {}", self.position))),
+                Err(error) => return Err(Stumble::Again(chain(&error))),
             }
-        };
-        match body.try_next().await {
-            Ok(Some(chunk)) => {
-                self.position += chunk.len() as u64;
-                self.store.metrics.read_bytes.inc_by(chunk.len() as u64);
-                self.chunk = chunk;
-                Ok(())
-            }
-            Ok(None) => Err(Failure::ForNow(format!("the object ended after byte {}", self.position))),
-            Err(error) => Err(Failure::ForNow(DisplayErrorContext(error).to_string())),
         }
+        Ok(())
     }
 
-    async fn open(&mut self) -> Result<ByteStream, Failure> {
+    async fn open(&mut self) -> Result<ByteStream, Stumble> {
         let Object { bucket, key, version, region } = &self.object;
+        let range = format!("bytes={}-", self.position);
         let request = self.store.client.get_object().bucket(bucket).key(key).set_version_id(version.clone());
         let request = match self.position {
             0 => request,
-            position => request.range(format!("bytes={position}-")).set_if_match(self.etag.clone()),
+            _ => request.range(&range).set_if_match(self.etag.clone()),
         };
-        let config = aws_sdk_s3::config::Builder::new();
+        // Tries are counted here, over requests and what comes of them.
+        let config = aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::disabled());
         let config = match region {
             Some(region) => config.region(Region::new(region.clone())),
             None => config,
         };
-        let GetObjectOutput { body, content_length, e_tag, .. } =
-            request.customize().config_override(config).send().await.map_err(classify)?;
+        let GetObjectOutput { body, content_length, content_range, e_tag, .. } =
+            request.customize().config_override(config).send().await.map_err(|error| classify(&error))?;
+        let begins = range.replace('=', " ");
+        if self.position > 0 && !content_range.is_some_and(|range| range.starts_with(&begins)) {
+            let error = format!("S3 gives another part of the object than {begins}");
+            return Err(Stumble::Failed(Failure::ForNow(error)));
+        }
         let length = content_length.and_then(|length| u64::try_from(length).ok());
-        let length = length.ok_or_else(|| Failure::ForNow("S3 tells no length of the object".into()))?;
+        let length = length.ok_or_else(|| Stumble::Again("S3 tells no length of the object".into()))?;
         self.length = Some(self.position + length);
         self.etag = e_tag;
         Ok(body)
@@ -184,29 +210,22 @@ impl ObjectReader {
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
-fn classify(error: SdkError<GetObjectError>) -> Failure {
+fn classify(error: &SdkError<GetObjectError>) -> Stumble {
     /// With a status that would be for good, and yet passing.
-    const PASSING: &[&str] = &[
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "PreconditionFailed",
-        "RequestTimeTooSkewed",
-        "RequestTimeout",
-        "SlowDown",
-        "Throttling",
-        "TokenRefreshRequired",
-    ];
-    let status = error.raw_response().map(|response| response.status().as_u16());
-    let code = error.code().map(str::to_owned);
-    let is_passing = code.as_deref().is_some_and(|code| PASSING.contains(&code));
-    let text = match (&code, error.message()) {
-        (Some(code), Some(message)) => format!("S3 answers {code}: {message}"),
-        (Some(code), None) => format!("S3 answers {code}"),
-        _ => DisplayErrorContext(&error).to_string(),
-    };
-    match status {
-        // 408 and 429: too slow, too often. 412: overwritten while it was read.
-        Some(300..=407 | 409..=411 | 413..=428 | 430..=499) if !is_passing => Failure::ForGood(text),
-        _ => Failure::ForNow(text),
+    const PASSING: &[&str] = &["ExpiredToken", "ExpiredTokenException", "RequestTimeTooSkewed", "TokenRefreshRequired"];
+    let is_passing = |code| [PASSING, THROTTLING_ERRORS, TRANSIENT_ERRORS].iter().any(|codes| codes.contains(&code));
+    let text = describe("S3", error);
+    if error.code().is_some_and(is_passing) {
+        return Stumble::Again(text);
+    }
+    match error.raw_response().map(|response| response.status().as_u16()) {
+        // Overwritten while it was read: what has been read is of another object than the rest.
+        Some(412) => Stumble::Failed(Failure::ForNow(text)),
+        // Elsewhere for the moment, too slow, too often.
+        Some(307 | 408 | 429) => Stumble::Again(text),
+        Some(300..=499) => Stumble::Failed(Failure::ForGood(text)),
+        // An object that no request can be made for, such as one without a key.
+        None if matches!(error, SdkError::ConstructionFailure(_)) => Stumble::Failed(Failure::ForGood(text)),
+        _ => Stumble::Again(text),
     }
 }

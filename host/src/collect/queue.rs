@@ -4,12 +4,11 @@
 mod lease;
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata};
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -19,7 +18,7 @@ use super::keys::KeyFilter;
 use super::notification::Notification;
 use super::object::{Failure, Object};
 use super::telemetry::Metrics;
-use super::{Feed, Flushed, backoff};
+use super::{Feed, Flushed, backoff, describe};
 use crate::pump::lock;
 use lease::{Lease, Leases};
 
@@ -29,7 +28,9 @@ pub(crate) const MAX_BATCH: usize = 10;
 /// The longest that SQS keeps a message invisible, counted from its receipt.
 pub(crate) const MAX_VISIBILITY_SECS: u32 = 43_200;
 /// A message that failed again and again does not wait longer than this for its next attempt.
-const MAX_RETRY_DELAY: Duration = Duration::from_secs(900);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(3600);
+/// With `until_empty`, failures to receive after which it ends.
+const MAX_RECEIVE_FAILURES: u32 = 5;
 /// Attempts at deleting what SQS could not delete for the moment.
 const MAX_DELETE_ATTEMPTS: u32 = 5;
 
@@ -54,7 +55,8 @@ pub(crate) struct Message {
     sent: Option<SystemTime>,
     /// What it announces, as far as the filter lets it through; or what is wrong with it.
     objects: Result<Vec<Object>, String>,
-    _place: OwnedSemaphorePermit,
+    /// Among those that wait for a worker or are with one.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 /// A queue.
@@ -66,6 +68,8 @@ pub(crate) struct Queue {
     metrics: Arc<Metrics>,
     leases: Arc<Leases>,
     received: Mutex<mpsc::Receiver<Message>>,
+    /// How the receiving ended.
+    ended: Arc<OnceLock<Result<(), String>>>,
     stop: CancellationToken,
 }
 
@@ -93,9 +97,16 @@ impl Queue {
             leases: leases.clone(),
             stop: stop.clone(),
         };
-        tokio::spawn(receiver.receive(sender));
+        let ended = Arc::new(OnceLock::new());
+        let task_ended = ended.clone();
+        tokio::spawn(async move {
+            let outcome = receiver.receive(&sender).await;
+            let _ = task_ended.set(outcome);
+            // The end of the feed, at which its outcome must be there.
+            drop(sender);
+        });
         let received = Mutex::new(received);
-        Queue { client, url, runtime: Handle::current(), settings, metrics, leases, received, stop }
+        Queue { client, url, runtime: Handle::current(), settings, metrics, leases, received, ended, stop }
     }
 
     /// How long until a message that failed is to be seen again.
@@ -110,39 +121,47 @@ impl Queue {
 
     async fn delete(&self, messages: &[Flushed<Message>]) {
         let mut left: Vec<&Message> = messages.iter().map(|flushed| &flushed.0).collect();
-        for attempt in 1..=MAX_DELETE_ATTEMPTS {
-            let entries = left.iter().enumerate().map(|(index, message)| {
-                let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());
-                entry.receipt_handle(message.lease.receipt()).build().expect("id and receipt are set")
-            });
-            let request = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
-            match request.send().await {
-                Err(error) => {
-                    let error = DisplayErrorContext(error).to_string();
-                    tracing::warn!(messages = left.len(), error, "not deleted");
-                }
-                Ok(answer) => {
-                    let mut again = Vec::new();
-                    for failed in answer.failed() {
-                        let Some(message) = failed.id().parse().ok().and_then(|index: usize| left.get(index)) else {
-                            continue;
-                        };
-                        let (code, text) = (failed.code(), failed.message().unwrap_or_default());
-                        tracing::warn!(message_id = message.id, code, text, "not deleted");
-                        // With a receipt that is no longer valid, another attempt would end the same.
-                        if !failed.sender_fault() {
-                            again.push(*message);
-                        }
-                    }
-                    left = again;
-                }
+        for attempt in 0..MAX_DELETE_ATTEMPTS {
+            if attempt > 0 {
+                tokio::time::sleep(backoff(attempt, Duration::from_millis(200), Duration::from_secs(5))).await;
             }
+            left = self.try_to_delete(left).await;
             if left.is_empty() {
                 return;
             }
-            tokio::time::sleep(backoff(attempt, Duration::from_millis(200), Duration::from_secs(5))).await;
         }
         tracing::error!(messages = left.len(), "not deleted; they will be delivered again, their events are written");
+    }
+
+    /// Gives those for which another attempt may go better.
+    async fn try_to_delete<'a>(&self, messages: Vec<&'a Message>) -> Vec<&'a Message> {
+        let entries = messages.iter().enumerate().map(|(index, message)| {
+            let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());
+            entry.receipt_handle(message.lease.receipt()).build().expect("id and receipt are set")
+        });
+        let request = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::warn!(messages = messages.len(), error = describe("SQS", &error), "not deleted");
+                return messages;
+            }
+        };
+        let acknowledged = messages.len().saturating_sub(answer.failed().len());
+        self.metrics.messages.get_or_create(&[("outcome", "acknowledged".into())]).inc_by(acknowledged as u64);
+        let mut again = Vec::new();
+        for failed in answer.failed() {
+            let Some(&message) = failed.id().parse().ok().and_then(|index: usize| messages.get(index)) else {
+                continue;
+            };
+            let (code, text) = (failed.code(), failed.message().unwrap_or_default());
+            tracing::warn!(message_id = message.id, code, text, "not deleted");
+            // With a receipt that is no longer valid, another attempt would end the same.
+            if !failed.sender_fault() {
+                again.push(message);
+            }
+        }
+        again
     }
 }
 
@@ -171,9 +190,21 @@ impl Feed for Queue {
             if let Some(age) = message.sent.and_then(|sent| sent.elapsed().ok()) {
                 self.metrics.lag_seconds.observe(age.as_secs_f64());
             }
-            self.metrics.messages.get_or_create(&[("outcome", "acknowledged".into())]).inc();
             self.leases.end(&message.lease);
         }
+    }
+
+    fn written(&self, message: &mut Message) {
+        // Others may come while this one waits for its flush.
+        message.place = None;
+    }
+
+    async fn abandon(&self) {
+        self.leases.return_all().await;
+    }
+
+    fn end(&self) -> Result<(), String> {
+        self.ended.get().cloned().unwrap_or_else(|| Err("the task that receives has failed".into()))
     }
 
     fn give_back(&self, message: Message, failure: &Failure) {
@@ -226,16 +257,21 @@ struct Receiver {
 
 impl Receiver {
     /// Receives until it is stopped, or the queue is empty. Takes no more than there is place for.
-    async fn receive(self, sender: mpsc::Sender<Message>) {
+    async fn receive(&self, sender: &mpsc::Sender<Message>) -> Result<(), String> {
         let places = Arc::new(Semaphore::new(self.settings.max_waiting));
         let mut failures = 0;
         while !self.stop.is_cancelled() {
-            let Ok(first) = places.clone().acquire_owned().await else { return };
+            let first = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => break,
+                place = places.clone().acquire_owned() => place.map_err(|error| error.to_string())?,
+            };
             let more = std::iter::from_fn(|| places.clone().try_acquire_owned().ok());
             let mut free: Vec<_> = std::iter::once(first).chain(more.take(MAX_BATCH - 1)).collect();
             let outcome = tokio::select! {
+                biased;
                 // What SQS has just given away comes again when its visibility ends.
-                () = self.stop.cancelled() => return,
+                () = self.stop.cancelled() => break,
                 outcome = self.request(free.len()) => outcome,
             };
             self.metrics.is_ready.store(outcome.is_ok(), Ordering::Relaxed);
@@ -243,7 +279,7 @@ impl Receiver {
                 Ok(messages) => {
                     failures = 0;
                     if messages.is_empty() && self.settings.until_empty && self.leases.is_empty() {
-                        return;
+                        break;
                     }
                     for message in messages {
                         let Some(place) = free.pop() else { break };
@@ -254,15 +290,19 @@ impl Receiver {
                 }
                 Err(error) => {
                     failures += 1;
+                    if self.settings.until_empty && failures == MAX_RECEIVE_FAILURES {
+                        return Err(format!("the queue cannot be received from: {error}"));
+                    }
                     let delay = backoff(failures, Duration::from_secs(1), Duration::from_secs(60));
                     tracing::error!(error, retry_secs = delay.as_secs(), "the queue cannot be received from");
                     tokio::select! {
-                        () = self.stop.cancelled() => return,
+                        () = self.stop.cancelled() => break,
                         () = tokio::time::sleep(delay) => {}
                     }
                 }
             }
         }
+        Ok(())
     }
 
     async fn request(&self, count: usize) -> Result<Vec<aws_sdk_sqs::types::Message>, String> {
@@ -275,7 +315,7 @@ impl Receiver {
             .visibility_timeout(self.settings.visibility.as_secs() as i32)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
-        let answer = request.send().await.map_err(|error| describe(&error))?;
+        let answer = request.send().await.map_err(|error| describe("SQS", &error))?;
         Ok(answer.messages.unwrap_or_default())
     }
 
@@ -301,7 +341,7 @@ impl Receiver {
             receive_count: attribute(ApproximateReceiveCount).unwrap_or(1).try_into().unwrap_or(u32::MAX),
             sent: attribute(SentTimestamp).map(|millis| UNIX_EPOCH + Duration::from_millis(millis)),
             objects,
-            _place: place,
+            place: Some(place),
         })
     }
 }
@@ -309,18 +349,7 @@ impl Receiver {
 /// The URL of the queue of this name.
 pub(crate) async fn url_of(client: &Client, name: &str) -> anyhow::Result<String> {
     let answer = client.get_queue_url().queue_name(name).send().await;
-    let answer = answer.map_err(|error| anyhow::anyhow!("{}", describe(&error)));
+    let answer = answer.map_err(|error| anyhow::anyhow!(describe("SQS", &error)));
     let url = answer.with_context(|| format!("--queue-name {name}"))?.queue_url;
     url.with_context(|| format!("SQS gives no URL of the queue {name}"))
-}
-
-/// What the service says, or else what went wrong on the way to it.
-fn describe<E>(error: &aws_sdk_sqs::error::SdkError<E>) -> String
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    match (error.code(), error.message()) {
-        (Some(code), message) => format!("SQS answers {code}: {}", message.unwrap_or("without a reason")),
-        _ => DisplayErrorContext(error).to_string(),
-    }
 }

@@ -30,6 +30,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::engine::Counts;
 use crate::output::Watcher;
 use crate::reject::Reject;
+use crate::sink::visible;
 
 /// What is told, and how.
 #[derive(Args)]
@@ -224,7 +225,7 @@ impl Watcher for Recorder {
         }
         *count += 1;
         if *count <= LOGGED_REJECTS {
-            tracing::warn!("rejected: {reject}");
+            tracing::warn!("rejected: {}", visible(&reject.to_string()));
         } else if *count == LOGGED_REJECTS + 1 {
             tracing::warn!("more rejects are not logged for now; --rejects FILE keeps all");
         }

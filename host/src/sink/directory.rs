@@ -2,15 +2,17 @@
 //! final name when it is full or old enough; what a crash has left behind is finished at the next start.
 
 use std::fs::{self, File, Permissions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
 
+use super::file::{PROBE_BYTES, sync_directory};
 use super::{Compression, FileSink, Sink};
 
+const PREFIX: &str = "events-";
 const PART: &str = ".part";
 
 /// When a file is finished and the next one begun.
@@ -41,17 +43,22 @@ impl DirectorySink {
     pub fn open(directory: &Path, compression: Option<Compression>, rotation: Rotation) -> io::Result<DirectorySink> {
         fs::create_dir_all(directory)?;
         for entry in fs::read_dir(directory)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == &PART[1..]) {
-                recover(&path)?;
+            let entry = entry?;
+            let name = entry.file_name();
+            // Not a link, which may lead anywhere.
+            let is_own = name.to_str().is_some_and(is_part) && entry.file_type()?.is_file();
+            if is_own {
+                recover(&entry.path()).map_err(|error| named(&entry.path(), error))?;
             }
         }
+        // On a full disk it is better not to begin.
+        tempfile::tempfile_in(directory)?.write_all(&[0; PROBE_BYTES])?;
         let directory = directory.to_owned();
         Ok(DirectorySink { directory, compression, rotation, part: None })
     }
 
     fn begin(&self) -> io::Result<Part> {
-        let prefix = format!("events-{}-", Utc::now().format("%Y%m%dT%H%M%SZ"));
+        let prefix = format!("{PREFIX}{}-", Utc::now().format("%Y%m%dT%H%M%SZ"));
         let suffix = format!(".ndjson{}{PART}", self.compression.map_or("", Compression::suffix));
         loop {
             // As readable as the umask allows; a temporary file is its owner's by itself.
@@ -66,6 +73,7 @@ impl DirectorySink {
             file.lock()?;
             if path.exists() {
                 let sink = FileSink::append_to(file, self.compression)?;
+                sync_directory(&self.directory)?;
                 return Ok(Part { path, sink, begun: Instant::now() });
             }
         }
@@ -104,24 +112,34 @@ impl Sink for DirectorySink {
     }
 }
 
+/// Whether this is the name of a file that such a sink has begun.
+fn is_part(name: &str) -> bool {
+    let ends = [".ndjson", ".ndjson.gz", ".ndjson.zst"];
+    name.starts_with(PREFIX) && name.strip_suffix(PART).is_some_and(|name| ends.iter().any(|end| name.ends_with(end)))
+}
+
+fn named(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 /// Gives a flushed file its final name.
 fn finish(part: &Path) -> io::Result<()> {
     fs::rename(part, part.with_extension(""))?;
-    match part.parent() {
-        // The name is safe once the directory is.
-        Some(directory) => File::open(directory)?.sync_all(),
-        None => Ok(()),
-    }
+    part.parent().map_or(Ok(()), sync_directory)
 }
 
 /// Finishes a file that nobody writes to any more.
 fn recover(path: &Path) -> io::Result<()> {
-    let file = File::options().read(true).write(true).open(path);
-    let file = match file {
+    let outcome = try_recover(path);
+    match outcome {
         // Another process has just finished it.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        file => file?,
-    };
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        outcome => outcome,
+    }
+}
+
+fn try_recover(path: &Path) -> io::Result<()> {
+    let file = File::options().read(true).write(true).open(path)?;
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => return Ok(()),
         locked => locked?,

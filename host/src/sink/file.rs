@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use flate2::write::GzEncoder;
 use memchr::memrchr;
 
 use super::Sink;
+use crate::source::{GZIP_MAGIC, ZSTD_MAGIC};
 
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -50,29 +52,45 @@ enum Encoder {
 }
 
 impl FileSink {
-    /// Opens or makes the file at `path`, waits for nobody: a file that another process writes to is an
-    /// error. Cuts off what a crash has left unfinished at its end, none of which was ever flushed.
+    /// Opens or makes the file at `path`; a file that another process writes to is an error. Cuts off what
+    /// a crash has left unfinished at its end, which had never been flushed. A file that holds something
+    /// else than such a sink writes is an error.
     pub fn open(path: &Path, compression: Option<Compression>) -> io::Result<FileSink> {
+        let metadata = path.metadata();
+        if metadata.as_ref().is_ok_and(|metadata| !metadata.is_file()) {
+            // Not for reading: who reads from a pipe must not be this process itself.
+            let file = OpenOptions::new().write(true).open(path)?;
+            return Ok(FileSink { file: Arc::new(file), compression, encoder: None, is_dirty: false });
+        }
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
-        FileSink::append_to(file, compression)
+        let sink = FileSink::append_to(file, compression)?;
+        match path.parent().filter(|_| metadata.is_err()) {
+            // The name of a new file is safe once its directory is.
+            Some(directory) if directory.as_os_str().is_empty() => sync_directory(Path::new(".")),
+            Some(directory) => sync_directory(directory),
+            None => Ok(()),
+        }?;
+        Ok(sink)
     }
 
-    /// The same for a file that is open already.
+    /// The same for a regular file that is open for reading and writing.
     pub(super) fn append_to(mut file: File, compression: Option<Compression>) -> io::Result<FileSink> {
-        // A device or a pipe is nothing to lock, to cut or to synchronise.
-        if file.metadata()?.is_file() {
-            file.try_lock().map_err(|error| match error {
-                TryLockError::WouldBlock => {
-                    io::Error::new(io::ErrorKind::ResourceBusy, "another process is writing to it")
-                }
-                TryLockError::Error(error) => error,
-            })?;
-            let end = whole_bytes(&mut file, compression)?;
-            if end < file.metadata()?.len() {
-                file.set_len(end)?;
-            }
-            file.seek(SeekFrom::Start(end))?;
-        }
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::new(io::ErrorKind::ResourceBusy, "another process is writing to it"),
+            TryLockError::Error(error) => error,
+        })?;
+        let end = match compression {
+            None => whole_lines(&mut file)?,
+            Some(compression) => whole_members(&mut file, compression)?,
+        };
+        file.set_len(end)?;
+        file.seek(SeekFrom::Start(end))?;
+        // On a full disk it is better not to begin: each attempt costs messages one of their receipts.
+        let probe = file.write_all(&[0; PROBE_BYTES]);
+        file.set_len(end)?;
+        file.seek(SeekFrom::Start(end))?;
+        probe?;
+        file.sync_all()?;
         Ok(FileSink { file: Arc::new(file), compression, encoder: None, is_dirty: false })
     }
 
@@ -80,6 +98,14 @@ impl FileSink {
     pub(super) fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
+}
+
+/// Room that there must be when a file is opened.
+pub(super) const PROBE_BYTES: usize = 256 << 10;
+
+/// Makes new names in a directory safe.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }
 
 impl Sink for FileSink {
@@ -102,10 +128,14 @@ impl Sink for FileSink {
             Some(Encoder::Zstd(encoder)) => drop(encoder.finish()?),
             None => {}
         }
-        if std::mem::take(&mut self.is_dirty) && self.file.metadata()?.is_file() {
-            self.file.sync_data()?;
+        if !std::mem::take(&mut self.is_dirty) {
+            return Ok(());
         }
-        Ok(())
+        match self.file.metadata()? {
+            metadata if !metadata.is_file() => Ok(()),
+            metadata if metadata.nlink() == 0 => Err(io::Error::new(io::ErrorKind::NotFound, "it has been removed")),
+            _ => self.file.sync_data(),
+        }
     }
 
     fn flush_interval(&self) -> Duration {
@@ -124,16 +154,10 @@ impl Encoder {
     }
 }
 
-/// How many bytes at the beginning of `file` hold nothing unfinished.
-fn whole_bytes(file: &mut File, compression: Option<Compression>) -> io::Result<u64> {
-    match compression {
-        None => whole_lines(file),
-        Some(compression) => whole_members(file, compression),
-    }
-}
-
+/// How many bytes at the beginning of `file` are whole lines.
 fn whole_lines(file: &mut File) -> io::Result<u64> {
     const BLOCK_BYTES: u64 = 64 << 10;
+    check_beginning(file, b"{", "JSON objects")?;
     let mut end = file.metadata()?.len();
     while end > 0 {
         let start = end.saturating_sub(BLOCK_BYTES);
@@ -148,8 +172,12 @@ fn whole_lines(file: &mut File) -> io::Result<u64> {
     Ok(0)
 }
 
+/// How many bytes at the beginning of `file` are whole members or frames.
 fn whole_members(file: &mut File, compression: Compression) -> io::Result<u64> {
-    file.seek(SeekFrom::Start(0))?;
+    match compression {
+        Compression::Gzip => check_beginning(file, GZIP_MAGIC, "gzip")?,
+        Compression::Zstd => check_beginning(file, ZSTD_MAGIC, "Zstandard")?,
+    }
     let mut reader = BufReader::new(file);
     let mut whole = 0;
     while !reader.fill_buf()?.is_empty() {
@@ -158,10 +186,43 @@ fn whole_members(file: &mut File, compression: Compression) -> io::Result<u64> {
             Compression::Zstd => zstd::stream::read::Decoder::with_buffer(&mut reader)
                 .and_then(|decoder| io::copy(&mut decoder.single_frame(), &mut io::sink())),
         };
-        if member.is_err() {
-            break;
+        match member {
+            Ok(_) => whole = reader.stream_position()?,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+            Err(error) => {
+                reader.seek(SeekFrom::Start(whole))?;
+                // What a power failure may leave of what had not been flushed.
+                if !is_all_zeros(&mut reader)? {
+                    let text = format!("it is damaged behind byte {whole}, and nothing is appended to it: {error}");
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+                }
+                break;
+            }
         }
-        whole = reader.stream_position()?;
     }
     Ok(whole)
+}
+
+/// Refuses a file that does not begin as it should, unless it is shorter than that.
+fn check_beginning(file: &mut File, expected: &[u8], name: &str) -> io::Result<()> {
+    let mut beginning = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(expected.len() as u64).read_to_end(&mut beginning)?;
+    file.seek(SeekFrom::Start(0))?;
+    if expected.starts_with(&beginning) || beginning.iter().all(|&byte| byte == 0) {
+        return Ok(());
+    }
+    let text = format!("it holds something else than {name}, and nothing is appended to it");
+    Err(io::Error::new(io::ErrorKind::InvalidData, text))
+}
+
+fn is_all_zeros(reader: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let bytes = reader.fill_buf()?;
+        if bytes.is_empty() || bytes.iter().any(|&byte| byte != 0) {
+            return Ok(bytes.is_empty());
+        }
+        let length = bytes.len();
+        reader.consume(length);
+    }
 }

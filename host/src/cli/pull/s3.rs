@@ -8,13 +8,14 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::bail;
 use chrono::{DateTime, Utc};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Common;
 use crate::cli::FAILED;
+use crate::collect::Feed;
 use crate::collect::backfill::{Backfill, Progress, Selection};
 use crate::collect::keys::{TimeRange, parse_time};
 use crate::sink::tell;
@@ -22,13 +23,14 @@ use crate::sink::tell;
 /// Read the objects that are in an S3 bucket already, each once
 ///
 /// With --checkpoint, a run that was interrupted goes on where it was, and one that has ended reads
-/// what has come since and what could not be read before.
+/// what could not be read before and objects whose keys come behind all others. For what comes in
+/// from now on there is `pull sqs`.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Bucket
-    #[arg(long, value_name = "NAME")]
-    bucket: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    bucket: String,
 
     /// Read only objects whose key begins so
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
@@ -57,14 +59,13 @@ Examples:
   vpcflow pull s3 --bucket my-logs --from 2024-09-01 --to 2024-10-01 --checkpoint september.json \\
       --output events/ --compress zstd
 
-Exit status: 0 if every object was read, 2 if one could not be.";
+Exit status: 0 if every object was read, 2 if one could not be, or if it was interrupted.";
 
 impl Arguments {
     /// Runs the command.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Some(bucket) = self.bucket.clone() else { bail!("--bucket is needed") };
         let selection = Selection {
-            bucket,
+            bucket: self.bucket.clone(),
             prefix: self.prefix.clone(),
             filter: self.common.filter.clone(),
             range: TimeRange { from: self.from, to: self.to },
@@ -77,7 +78,8 @@ impl Arguments {
         let feed = self.common.run(None, writer, async |environment| {
             let max_waiting = 2 * environment.workers;
             let (client, checkpoint) = (environment.s3, self.checkpoint.as_deref());
-            let backfill = Backfill::open(client, selection, checkpoint, max_waiting, environment.stop).await?;
+            let (metrics, stop) = (environment.metrics, environment.stop);
+            let backfill = Backfill::open(client, selection, checkpoint, max_waiting, metrics, stop).await?;
             draw(bar.clone(), backfill.progress.clone());
             Ok(backfill)
         });
@@ -86,9 +88,7 @@ impl Arguments {
         let done = feed.progress.done_objects.load(Ordering::Relaxed);
         let failed = feed.progress.failed_objects.load(Ordering::Relaxed);
         tell(format_args!("{done} objects read, {failed} failed"));
-        if let Some(error) = feed.listing_error() {
-            bail!("s3://{}/{} cannot be listed: {error}", self.bucket.unwrap_or_default(), self.prefix);
-        }
+        feed.end().map_err(anyhow::Error::msg)?;
         Ok(if failed > 0 { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
     }
 }

@@ -4,10 +4,12 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use clap::Args;
+use anyhow::bail;
+use clap::builder::NonEmptyStringValueParser;
+use clap::{ArgGroup, Args};
 
 use super::{Common, Environment};
+use crate::collect::Feed;
 use crate::collect::queue::{MAX_BATCH, MAX_VISIBILITY_SECS, Queue, QueueSettings, url_of};
 
 /// Read the objects that S3 announces in an SQS queue, and delete a message when its events are safe
@@ -16,14 +18,14 @@ use crate::collect::queue::{MAX_BATCH, MAX_VISIBILITY_SECS, Queue, QueueSettings
 /// Every event is delivered at least once; with --event-id, one that is delivered again has the same id.
 /// Any number of processes may read the same queue.
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, group = ArgGroup::new("queue").required(true))]
 pub(super) struct Arguments {
     /// URL of the queue
-    #[arg(long, value_name = "URL", conflicts_with = "queue_name")]
+    #[arg(long, value_name = "URL", group = "queue", conflicts_with = "queue_name", value_parser = NonEmptyStringValueParser::new())]
     queue_url: Option<String>,
 
     /// Name of the queue
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", group = "queue", value_parser = NonEmptyStringValueParser::new())]
     queue_name: Option<String>,
 
     /// Time for which a message is invisible to others; extended while the message is worked on
@@ -32,7 +34,7 @@ pub(super) struct Arguments {
     visibility_timeout_secs: u32,
 
     /// Time that a request for messages waits for one
-    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=20))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=20))]
     wait_time_secs: u32,
 
     /// Time until a message whose object could not be read is received again; doubled each time when
@@ -40,7 +42,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(0..=900))]
     retry_delay_secs: u32,
 
-    /// End when the queue is empty
+    /// End when the queue gives no more messages; those that failed come later, and are not waited for
     #[arg(long)]
     until_empty: bool,
 
@@ -63,11 +65,9 @@ cannot be written: what had not been flushed is delivered again.";
 impl Arguments {
     /// Runs the command.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        if self.queue_url.is_none() && self.queue_name.is_none() {
-            bail!("--queue-url or --queue-name is needed");
-        }
         let region = self.queue_url.as_deref().and_then(region_of);
-        self.common.run(region, io::stderr, async |environment| self.open(environment).await)?;
+        let queue = self.common.run(region, io::stderr, async |environment| self.open(environment).await)?;
+        queue.end().map_err(anyhow::Error::msg)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -80,7 +80,7 @@ impl Arguments {
         let url = match (&self.queue_url, &self.queue_name) {
             (Some(url), _) => url.clone(),
             (None, Some(name)) => url_of(&client, name).await?,
-            (None, None) => return Err(anyhow::anyhow!("no queue")).context("--queue-url"),
+            (None, None) => bail!("--queue-url or --queue-name is needed"),
         };
         let settings = QueueSettings {
             visibility: Duration::from_secs(self.visibility_timeout_secs.into()),
@@ -89,7 +89,7 @@ impl Arguments {
             until_empty: self.until_empty,
             max_waiting: workers + MAX_BATCH,
         };
-        tracing::info!(queue = url, workers, "receiving");
+        tracing::info!(queue = url.rsplit('/').next(), workers, "receiving");
         Ok(Queue::open(client, url, settings, self.common.filter.clone(), metrics, stop).await)
     }
 }

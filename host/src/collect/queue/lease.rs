@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
 
-use super::{MAX_BATCH, Metrics};
+use super::{MAX_BATCH, MAX_VISIBILITY_SECS, Metrics, describe};
 use crate::pump::lock;
 
 /// How often is looked for messages whose time is half over.
@@ -41,6 +41,7 @@ pub(crate) struct Leases {
 
 struct Running {
     receipt: String,
+    received: Instant,
     /// When it was received or extended.
     since: Instant,
     /// SQS refuses to extend it; it may be with somebody else by now.
@@ -55,7 +56,8 @@ impl Leases {
 
     pub(crate) fn begin(&self, receipt: String) -> Lease {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let running = Running { receipt: receipt.clone(), since: Instant::now(), is_lost: false };
+        let received = Instant::now();
+        let running = Running { receipt: receipt.clone(), received, since: received, is_lost: false };
         lock(&self.running).insert(number, running);
         self.metrics.in_flight.inc();
         Lease { number, receipt }
@@ -78,8 +80,19 @@ impl Leases {
         }
         let request = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(&lease.receipt);
         if let Err(error) = request.visibility_timeout(delay.as_secs() as i32).send().await {
-            let error = DisplayErrorContext(error).to_string();
+            let error = describe("SQS", &error);
             tracing::debug!(error, "a message returns only when its visibility ends");
+        }
+    }
+
+    /// Makes all messages visible at once.
+    pub(crate) async fn return_all(&self) {
+        let all: Vec<_> = lock(&self.running)
+            .iter()
+            .map(|(number, running)| (*number, running.receipt.clone(), Duration::ZERO))
+            .collect();
+        for batch in all.chunks(MAX_BATCH) {
+            self.extend(batch).await;
         }
     }
 
@@ -87,10 +100,10 @@ impl Leases {
     pub(crate) async fn keep(self: Arc<Leases>) {
         while !self.is_forbidden.load(Ordering::Relaxed) {
             tokio::time::sleep(TICK).await;
-            let due: Vec<(u64, String)> = lock(&self.running)
+            let due: Vec<(u64, String, Duration)> = lock(&self.running)
                 .iter()
                 .filter(|(_, running)| !running.is_lost && running.since.elapsed() >= self.visibility / 2)
-                .map(|(number, running)| (*number, running.receipt.clone()))
+                .map(|(number, running)| (*number, running.receipt.clone(), self.extension(running)))
                 .collect();
             for batch in due.chunks(MAX_BATCH) {
                 self.extend(batch).await;
@@ -98,11 +111,17 @@ impl Leases {
         }
     }
 
-    async fn extend(&self, batch: &[(u64, String)]) {
+    /// Until when SQS can be asked to keep it invisible: it has a limit from the receipt on.
+    fn extension(&self, running: &Running) -> Duration {
+        let most = Duration::from_secs(MAX_VISIBILITY_SECS.into());
+        self.visibility.min(most.saturating_sub(running.received.elapsed()))
+    }
+
+    async fn extend(&self, batch: &[(u64, String, Duration)]) {
         let asked = Instant::now();
-        let entries = batch.iter().map(|(number, receipt)| {
+        let entries = batch.iter().map(|(number, receipt, extension)| {
             let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(number.to_string());
-            let entry = entry.receipt_handle(receipt).visibility_timeout(self.visibility.as_secs() as i32);
+            let entry = entry.receipt_handle(receipt).visibility_timeout(extension.as_secs() as i32);
             entry.build().expect("id and receipt are set")
         });
         let request = self.client.change_message_visibility_batch().queue_url(&self.url);
@@ -118,7 +137,7 @@ impl Leases {
                 return;
             }
             Err(error) => {
-                let error = DisplayErrorContext(error).to_string();
+                let error = describe("SQS", &error);
                 tracing::warn!(error, messages = batch.len(), "not kept invisible; trying again");
                 return;
             }

@@ -85,9 +85,14 @@ fn killed_and_started_again_it_goes_on_where_it_was() {
     const OBJECTS: usize = 60;
     let Some(aws) = aws_with((0..OBJECTS).map(|number| object(number, 200))) else { return };
     let arguments = ["--checkpoint", "checkpoint.json", "--output", "out/", "--event-id", "--workers", "2"];
+    let size = || -> u64 {
+        let files = fs::read_dir(aws.path("out")).unwrap();
+        files.map(|file| file.unwrap().metadata().map_or(0, |metadata| metadata.len())).sum()
+    };
     for _ in 0..4 {
+        let before = size();
         let mut child = pull(&aws, &arguments).stderr(Stdio::null()).spawn().unwrap();
-        thread::sleep(Duration::from_millis(800));
+        wait_until("something has been written", || size() > before + 100_000);
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -136,8 +141,9 @@ fn what_cannot_be_read_is_told_and_tried_again_the_next_time() {
     assert!(told(&output).contains("1 objects read, 0 failed"), "{}", told(&output));
     assert_all(&events(&aws.path("out/events")), [1], 1000);
 
-    let output = pull(&aws, &["--bucket", "nothing-there"]).output().unwrap();
+    let output = pull(&aws, &["--checkpoint", "none/checkpoint.json"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
+    assert!(told(&output).contains("--checkpoint none/checkpoint.json: No such file"), "{}", told(&output));
     let output = aws.vpcflow(&["pull", "s3", "--bucket", "nothing-there"]).output().unwrap();
     assert!(
         told(&output).contains("s3://nothing-there/ cannot be listed: S3 answers NoSuchBucket"),

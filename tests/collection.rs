@@ -41,7 +41,7 @@ fn keys_of_every_kind_are_found_and_the_test_event_is_removed() {
         fs::write(path, text(number, 5)).unwrap();
     }
     aws.upload("in");
-    succeed(aws.pull(&["--output", "out/"]).args(["--visibility-timeout-secs", "30"]));
+    succeed(&mut aws.pull(&["--output", "out/", "--compress", "zstd"]));
     assert_all(&events(&aws.path("out")), 0..keys.len(), 5);
     assert_eq!((aws.messages(QUEUE), aws.messages(DEAD_LETTERS)), ((0, 0), (0, 0)));
     let is_test_event = |entry: &Value| entry["body"].as_str().unwrap().contains("s3:TestEvent");
@@ -166,6 +166,22 @@ fn the_same_notification_twice_gives_the_same_ids() {
 }
 
 #[test]
+fn a_notification_may_come_before_its_object() {
+    let Some(aws) = Aws::with_queue() else { return };
+    aws.send(&notification(&[("ObjectCreated:Put", "late.log")]));
+    let mut command = aws.vpcflow(&["pull", "sqs", "--queue-name", QUEUE, "--retry-delay-secs", "1"]);
+    let output = succeed(command.args(["--until-empty", "--wait-time-secs", "1", "--output", "out/"]));
+    assert!(stderr(&output).contains("NoSuchKey"), "{}", stderr(&output));
+    aws.put("late.log", text(0, 5).as_bytes());
+    wait_until("both notifications have been read", || {
+        succeed(&mut aws.pull(&["--output", "out/", "--event-id"]));
+        aws.messages(QUEUE) == (0, 0)
+    });
+    assert_all(&events(&aws.path("out")), [0], 5);
+    assert_eq!(aws.messages(DEAD_LETTERS), (0, 0));
+}
+
+#[test]
 fn a_closed_pipe_ends_it_and_the_messages_come_again() {
     let Some(aws) = Aws::with_queue() else { return };
     // More than a pipe holds.
@@ -219,6 +235,23 @@ fn a_signal_returns_what_is_in_hand_within_its_time() {
     assert!(output.status.success(), "{}", told(&output));
     assert!(started.elapsed().as_secs() < 8, "{:?}", started.elapsed());
     assert_eq!(aws.messages(QUEUE), (1, 0), "returned, to be seen at once: {}", stderr(&output));
+}
+
+#[test]
+fn a_signal_returns_what_waits_for_an_output_that_hangs() {
+    let Some(aws) = Aws::with_queue() else { return };
+    for number in 0..3 {
+        aws.put(&format!("{number}.log"), text(3 * number, 2000).as_bytes());
+    }
+    let mut command = aws.vpcflow(&["pull", "sqs", "--queue-name", QUEUE, "--shutdown-timeout-secs", "1"]);
+    // Nobody reads from this pipe.
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("all are in flight", || aws.messages(QUEUE).1 == 3);
+    let started = std::time::Instant::now();
+    succeed(std::process::Command::new("kill").arg(child.id().to_string()));
+    wait_until("all are returned", || aws.messages(QUEUE) == (3, 0));
+    assert!(started.elapsed().as_secs() < 12, "{:?}", started.elapsed());
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(2));
 }
 
 /// The peak of the resident memory, while an object of 500 MB is read.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::aws::{Aws, DEAD_LETTERS, QUEUE, succeed, wait_until};
 use crate::flow_logs::{Found, assert_all, events, interface, object};
 
-const RECORDS: usize = 300;
+const RECORDS: usize = 1500;
 
 /// How much of it: all where that is asked for.
 fn amount() -> (usize, usize) {
@@ -45,6 +45,7 @@ fn killed_at_any_moment_it_delivers_every_record() {
     let Some(aws) = Aws::with_queue() else { return };
     let (objects, kills) = amount();
     let good = fill(&aws, objects);
+    let poison = (objects - good.len()) as u64;
     // The kills must not make poison of what is good.
     aws.set_max_receive_count(1000);
     let arguments = ["--event-id", "--output", "out/", "--visibility-timeout-secs", "2", "--rotate-mib", "1"];
@@ -56,6 +57,13 @@ fn killed_at_any_moment_it_delivers_every_record() {
         thread::sleep(Duration::from_millis(100 + random));
         kill(child);
     }
+    wait_until("only poison is left", || {
+        let mut command =
+            aws.vpcflow(&["pull", "sqs", "--queue-name", QUEUE, "--until-empty", "--wait-time-secs", "1"]);
+        succeed(command.args(["--retry-delay-secs", "3", "--workers", "3"]).args(arguments));
+        let (visible, in_flight) = aws.messages(QUEUE);
+        visible + in_flight == poison
+    });
     aws.set_max_receive_count(3);
     wait_until("the queue is empty", || {
         succeed(aws.pull(&["--workers", "3"]).args(arguments));
@@ -68,8 +76,7 @@ fn killed_at_any_moment_it_delivers_every_record() {
     let (found, of_poison): (Vec<_>, Vec<_>) = all.into_iter().partition(is_good);
     assert!(of_poison.iter().all(|event| event.interface < interface(objects, 0)));
     assert_all(&found, good.iter().copied(), RECORDS);
-    let poison = objects - good.len();
-    assert_eq!(aws.messages(DEAD_LETTERS).0, poison as u64);
+    assert_eq!(aws.messages(DEAD_LETTERS).0, poison);
     check_deletions(&aws, &found, good.len());
     println!("{kills} kills, {} records, {} events", good.len() * RECORDS, found.len());
 }
@@ -112,8 +119,9 @@ fn two_processes_share_a_queue() {
         let (key, bytes) = object(number, RECORDS);
         aws.put(&key, &bytes);
     }
-    let start = |output| aws.pull(&["--workers", "1", "--event-id", "--output", output]).spawn().unwrap();
-    for mut process in [start("out/first"), start("out/second")] {
+    let start =
+        |output| aws.pull(&["--workers", "1", "--event-id", "--compress", "gzip", "--output", output]).spawn().unwrap();
+    for mut process in [start("out/first/"), start("out/second/")] {
         assert!(process.wait().unwrap().success());
     }
     let (first, second) = (events(&aws.path("out/first")), events(&aws.path("out/second")));

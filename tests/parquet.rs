@@ -283,3 +283,23 @@ fn damaged_files_say_so_and_others_go_on() {
         assert!(rows.contains(&(events.lines().count() - 1)), "{name}: {} events", events.lines().count());
     }
 }
+
+#[test]
+fn damage_of_any_byte_is_an_error_or_other_values_but_no_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flow.log.parquet");
+    let whole = parquet_of("version srcaddr bytes\n2 10.0.0.1 40\n2 10.0.0.2 -\n");
+    for position in 0..whole.len() {
+        for bits in [0x01, 0x80, 0xff] {
+            let mut damaged = whole.clone();
+            damaged[position] ^= bits;
+            fs::write(&path, damaged).unwrap();
+            let source = vpcflow::source::Source::File(path.clone());
+            let lines = source.open(Default::default()).and_then(|reader| {
+                // Damage may look like a number of rows.
+                std::io::read_to_string(std::io::Read::take(reader, 1 << 20))
+            });
+            drop(lines);
+        }
+    }
+}

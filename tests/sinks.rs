@@ -75,6 +75,17 @@ fn a_file_has_one_writer() {
 }
 
 #[test]
+fn what_is_written_to_a_file_that_is_gone_is_not_safe() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events");
+    let mut sink = FileSink::open(&path, None).unwrap();
+    fs::remove_file(&path).unwrap();
+    sink.flush().unwrap();
+    sink.write(b"{1}\n").unwrap();
+    assert_eq!(sink.flush().unwrap_err().to_string(), "it has been removed");
+}
+
+#[test]
 fn a_directory_rotates_by_size_and_by_time() {
     let folder = tempfile::tempdir().unwrap();
     let write = |rotation: Rotation, flushes: usize| {

@@ -229,8 +229,8 @@ async fn shut_down(stop: CancellationToken, abort: CancellationToken, timeout: D
 }
 
 fn s3_client(config: &SdkConfig) -> aws_sdk_s3::Client {
-    let builder = aws_sdk_s3::config::Builder::from(config)
-        // Test servers, and S3 behind an endpoint of one's own, have no name for each bucket.
-        .force_path_style(config.endpoint_url().is_some());
+    // Test servers, and S3 behind an endpoint of one's own, have no name for each bucket.
+    let has_own_endpoint = config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+    let builder = aws_sdk_s3::config::Builder::from(config).force_path_style(has_own_endpoint);
     aws_sdk_s3::Client::from_conf(builder.build())
 }

@@ -4,7 +4,6 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
 
@@ -73,14 +72,10 @@ impl Arguments {
 
     async fn open(&self, environment: Environment) -> anyhow::Result<Queue> {
         let Environment { config, metrics, stop, workers, .. } = environment;
-        let mut builder = aws_sdk_sqs::config::Builder::from(&config);
-        // Behind an endpoint of one's own, the queue's URL may name a host that only AWS knows.
-        builder.set_endpoint_url(config.endpoint_url().map(str::to_owned));
-        let client = aws_sdk_sqs::Client::from_conf(builder.build());
-        let url = match (&self.queue_url, &self.queue_name) {
-            (Some(url), _) => url.clone(),
-            (None, Some(name)) => url_of(&client, name).await?,
-            (None, None) => bail!("--queue-url or --queue-name is needed"),
+        let client = aws_sdk_sqs::Client::new(&config);
+        let url = match &self.queue_url {
+            Some(url) => url.clone(),
+            None => url_of(&client, self.queue_name.as_deref().unwrap_or_default()).await?,
         };
         let settings = QueueSettings {
             visibility: Duration::from_secs(self.visibility_timeout_secs.into()),

@@ -60,7 +60,7 @@ fn killed_at_any_moment_it_delivers_every_record() {
     wait_until("only poison is left", || {
         let mut command =
             aws.vpcflow(&["pull", "sqs", "--queue-name", QUEUE, "--until-empty", "--wait-time-secs", "1"]);
-        succeed(command.args(["--retry-delay-secs", "3", "--workers", "3"]).args(arguments));
+        succeed(command.args(["--retry-delay-secs", "20", "--workers", "3"]).args(arguments));
         let (visible, in_flight) = aws.messages(QUEUE);
         visible + in_flight == poison
     });

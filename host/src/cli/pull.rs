@@ -55,7 +55,7 @@ impl Arguments {
 
 /// What every source has.
 #[derive(Args)]
-struct Common {
+struct PullOptions {
     /// Take options from the table of this command in a TOML file; those of the command line win
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -97,7 +97,7 @@ struct OutputOptions {
     compress: Option<Compression>,
 
     /// Begin another file in the directory when one has this size
-    #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..=1 << 30))]
     rotate_mib: u64,
 
     /// Begin another file in the directory when one has this age
@@ -145,7 +145,7 @@ struct Environment {
 /// How long a process that does not end by itself is waited for, after everything has been aborted.
 const GRACE: Duration = Duration::from_secs(5);
 
-impl Common {
+impl PullOptions {
     fn workers(&self) -> usize {
         // One reads while the other transforms.
         self.workers.map_or_else(|| 2 * cores(), usize::from)

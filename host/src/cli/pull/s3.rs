@@ -13,7 +13,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Common;
+use super::PullOptions;
 use crate::cli::FAILED;
 use crate::collect::Feed;
 use crate::collect::backfill::{Backfill, Progress, Selection};
@@ -50,7 +50,7 @@ pub(super) struct Arguments {
     checkpoint: Option<PathBuf>,
 
     #[command(flatten)]
-    common: Common,
+    pull: PullOptions,
 }
 
 const EXAMPLES: &str = "\
@@ -67,7 +67,7 @@ impl Arguments {
         let selection = Selection {
             bucket: self.bucket.clone(),
             prefix: self.prefix.clone(),
-            filter: self.common.filter.clone(),
+            filter: self.pull.filter.clone(),
             range: TimeRange { from: self.from, to: self.to },
         };
         let bar = progress_bar();
@@ -75,7 +75,7 @@ impl Arguments {
             let bar = bar.clone();
             move || Beside(bar.clone())
         };
-        let feed = self.common.run(None, writer, async |environment| {
+        let feed = self.pull.run(None, writer, async |environment| {
             let max_waiting = 2 * environment.workers;
             let (client, checkpoint) = (environment.s3, self.checkpoint.as_deref());
             let (metrics, stop) = (environment.metrics, environment.stop);

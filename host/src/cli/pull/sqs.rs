@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
 
-use super::{Common, Environment};
+use super::{Environment, PullOptions};
 use crate::collect::Feed;
 use crate::collect::queue::{MAX_BATCH, MAX_VISIBILITY_SECS, Queue, QueueSettings, url_of};
 
@@ -46,7 +46,7 @@ pub(super) struct Arguments {
     until_empty: bool,
 
     #[command(flatten)]
-    common: Common,
+    pull: PullOptions,
 }
 
 const EXAMPLES: &str = "\
@@ -65,7 +65,7 @@ impl Arguments {
     /// Runs the command.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let region = self.queue_url.as_deref().and_then(region_of);
-        let queue = self.common.run(region, io::stderr, async |environment| self.open(environment).await)?;
+        let queue = self.pull.run(region, io::stderr, async |environment| self.open(environment).await)?;
         queue.end().map_err(anyhow::Error::msg)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -85,7 +85,7 @@ impl Arguments {
             max_waiting: workers + MAX_BATCH,
         };
         tracing::info!(queue = url.rsplit('/').next(), workers, "receiving");
-        Ok(Queue::open(client, url, settings, self.common.filter.clone(), metrics, stop).await)
+        Ok(Queue::open(client, url, settings, self.pull.filter.clone(), metrics, stop).await)
     }
 }
 

@@ -233,7 +233,7 @@ fn a_signal_returns_what_is_in_hand_within_its_time() {
     succeed(std::process::Command::new("kill").arg(child.id().to_string()));
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", told(&output));
-    assert!(started.elapsed().as_secs() < 8, "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     assert_eq!(aws.messages(QUEUE), (1, 0), "returned, to be seen at once: {}", stderr(&output));
 }
 
@@ -250,7 +250,7 @@ fn a_signal_returns_what_waits_for_an_output_that_hangs() {
     let started = std::time::Instant::now();
     succeed(std::process::Command::new("kill").arg(child.id().to_string()));
     wait_until("all are returned", || aws.messages(QUEUE) == (3, 0));
-    assert!(started.elapsed().as_secs() < 12, "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(2));
 }
 

@@ -66,7 +66,7 @@ pub fn main() -> ExitCode {
 fn run() -> anyhow::Result<ExitCode> {
     let arguments = std::env::args_os().collect();
     #[cfg(feature = "s3")]
-    let arguments: Vec<_> = crate::config::arguments(&Arguments::command(), arguments)?;
+    let arguments: Vec<_> = crate::config::arguments(Arguments::command, arguments)?;
     match Arguments::parse_from::<Vec<_>, _>(arguments).command {
         Command::Transform(arguments) => arguments.run(),
         #[cfg(feature = "s3")]

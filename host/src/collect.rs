@@ -29,7 +29,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Context, Session};
-use crate::framing::{Framer, Framing, Lines};
+use crate::framing::{Framer, Lines};
 use crate::output::Output;
 use crate::pump::{PumpError, Settings, lock, now};
 use crate::sink::visible;
@@ -171,13 +171,8 @@ impl<F: Feed> Collection<F> {
                 Failure::Stopped => Failure::Stopped,
             })
         };
-        let framing = Framing {
-            batch_bytes: self.settings.batch_bytes,
-            max_line_bytes: self.settings.options.max_line_bytes as usize,
-            fill: true,
-        };
         let reader = source::decompress(self.store.read(object)).map_err(failed)?;
-        let mut framer = Framer::new(reader, framing);
+        let mut framer = Framer::new(reader, self.settings.framing());
         let mut context = Context { origin: name.clone(), offset: 0, collected_at: None };
         let mut header = None;
         let mut lines_before = 0;

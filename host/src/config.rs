@@ -20,9 +20,13 @@ use crate::sink::visible;
 /// The option that names the file.
 const OPTION: &str = "config";
 
-/// The process's arguments, with those of the configuration file that they name. `command` is the
-/// whole command line's grammar.
-pub(crate) fn arguments(command: &Command, given: Vec<OsString>) -> anyhow::Result<Vec<OsString>> {
+/// The process's arguments, with those of the configuration file that they name. `command` gives the
+/// whole command line's grammar, if it is needed.
+pub(crate) fn arguments(command: impl Fn() -> Command, given: Vec<OsString>) -> anyhow::Result<Vec<OsString>> {
+    if !given.iter().any(|argument| argument.as_encoded_bytes().starts_with(b"--config")) {
+        return Ok(given);
+    }
+    let command = &command();
     // A mistake in them is told when all are parsed for good.
     let Ok(matches) = command.clone().ignore_errors(true).try_get_matches_from(&given) else { return Ok(given) };
     let (mut names, mut matches, mut grammar) = (Vec::new(), &matches, command);

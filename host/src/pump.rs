@@ -52,6 +52,12 @@ impl Settings {
     /// Large enough that a call costs nothing, small enough that a batch's events stay in the
     /// second-level cache until they are written.
     pub const DEFAULT_BATCH_BYTES: usize = 128 << 10;
+
+    /// How what never pauses is cut.
+    pub(crate) fn framing(&self) -> Framing {
+        let max_line_bytes = self.options.max_line_bytes as usize;
+        Framing { batch_bytes: self.batch_bytes, max_line_bytes, fill: true }
+    }
 }
 
 /// Opens the module once for every thread, so that bad options are refused before an output is.
@@ -68,11 +74,7 @@ pub fn pump<W: Watcher + 'static>(
     output: Output<W>,
     bytes_read: Arc<AtomicU64>,
 ) -> Result<Output<W>, PumpError> {
-    let framing = Framing {
-        batch_bytes: settings.batch_bytes,
-        max_line_bytes: settings.options.max_line_bytes as usize,
-        fill: true,
-    };
+    let framing = settings.framing();
     let origins = sources.iter().map(|source| (source.name(), source.origin())).collect();
     let input = Input { sources: sources.into_iter().enumerate(), current: None, framing, bytes_read, sequence: 0 };
     let writing = Writing { output, turn: 0, position: Position::default(), is_stopped: false };

@@ -12,6 +12,7 @@ import gzip
 import json
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -84,14 +85,21 @@ def main():
             subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             return time.monotonic() - started
 
+        def processor_seconds():
+            usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+            return usage.ru_utime + usage.ru_stime
+
         pull = ["pull", "sqs", "--queue-name", "vpcflow", "--until-empty", "--wait-time-secs", "1", "--event-id"]
         for name, objects, records in [("large", given.objects, given.records), ("small", given.small, 100)]:
             make(name, objects, records)
             rounds = {"transform": [], "pull": [], "pull to files": []}
+            processor = []
             for number in range(given.rounds):
                 rounds["transform"].append(seconds("transform", "--event-id", folder / name))
                 announce(name, objects)
+                before = processor_seconds()
                 rounds["pull"].append(seconds(*pull) - 1)
+                processor.append((processor_seconds() - before) / objects)
                 announce(name, objects)
                 output = f"{folder}/{name}-out-{number}/"
                 rounds["pull to files"].append(seconds(*pull, "--output", output) - 1)
@@ -103,6 +111,7 @@ def main():
                     f"  {what:13}  {middle:7.2f} s, {objects * records / middle:9.0f} records/s, "
                     f"{objects / middle:6.1f} objects/s, {ratio:.2f} of transform's time"
                 )
+            print(f"  pull's own processor time: {1000 * statistics.median(processor):.1f} ms an object")
     server.stdin.close()
     server.wait()
 

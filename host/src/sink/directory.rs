@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 
-use super::file::{PROBE_BYTES, sync_directory};
+use super::file::{PROBE_BYTES, flush_interval, sync_directory};
 use super::{Compression, FileSink, Sink};
 
 const PREFIX: &str = "events-";
@@ -108,7 +108,7 @@ impl Sink for DirectorySink {
     }
 
     fn flush_interval(&self) -> Duration {
-        self.compression.map_or(Duration::ZERO, |_| super::file::COMPRESSED_FLUSH_INTERVAL)
+        flush_interval(self.compression)
     }
 }
 
@@ -130,8 +130,7 @@ fn finish(part: &Path) -> io::Result<()> {
 
 /// Finishes a file that nobody writes to any more.
 fn recover(path: &Path) -> io::Result<()> {
-    let outcome = try_recover(path);
-    match outcome {
+    match try_recover(path) {
         // Another process has just finished it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         outcome => outcome,

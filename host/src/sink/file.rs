@@ -25,7 +25,9 @@ pub enum Compression {
 }
 
 /// A compressed file begins a new member with every flush, which is small if flushes are frequent.
-pub(super) const COMPRESSED_FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) fn flush_interval(compression: Option<Compression>) -> Duration {
+    if compression.is_some() { Duration::from_secs(1) } else { Duration::ZERO }
+}
 
 impl Compression {
     /// What the names of such files end with.
@@ -139,7 +141,7 @@ impl Sink for FileSink {
     }
 
     fn flush_interval(&self) -> Duration {
-        self.compression.map_or(Duration::ZERO, |_| COMPRESSED_FLUSH_INTERVAL)
+        flush_interval(self.compression)
     }
 }
 

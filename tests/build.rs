@@ -4,5 +4,5 @@
 mod guest;
 
 fn main() {
-    guest::build_component("vpcflow-misbehaving", "misbehaving.wasm", &["tests/misbehaving", "wit"]);
+    guest::build("vpcflow-misbehaving", "misbehaving.wasm", true, &["tests/misbehaving", "wit"]);
 }

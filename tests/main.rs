@@ -15,6 +15,8 @@ mod enrichment;
 mod event_ids;
 mod explain;
 mod flow_logs;
+mod fluent_bit;
+mod fluent_bit_host;
 mod framing;
 mod golden;
 mod implementation;

@@ -1,4 +1,4 @@
-//! Builds a guest crate of this workspace for wasm32-unknown-unknown and encodes it as a component.
+//! Builds a guest crate of this workspace for wasm32-unknown-unknown, as a component or as a core module.
 //! Used by the build scripts of `guest/modules` and `tests`.
 
 use std::env;
@@ -11,25 +11,28 @@ use std::process::{Command, exit};
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "module";
 
-/// Builds `package` and writes its component to `file` in `OUT_DIR`. `sources` are the folders,
-/// from the root of the workspace, whose change calls for another build.
-pub fn build_component(package: &str, file: &str, sources: &[&str]) {
+/// Builds `package` and writes it to `file` in `OUT_DIR`, encoded as a component or as the core module
+/// that it is. `sources` are the folders, from the root of the workspace, whose change calls for another build.
+pub fn build(package: &str, file: &str, as_component: bool, sources: &[&str]) {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|folder| folder.join("Cargo.lock").exists());
     let workspace = workspace.unwrap_or_else(|| fail("no Cargo.lock above the package"));
     for source in sources.iter().chain(&["Cargo.toml", "Cargo.lock"]) {
         println!("cargo::rerun-if-changed={}", workspace.join(source).display());
     }
     install_target();
-    let core = fs::read(build_core(workspace, package)).unwrap_or_else(|error| fail(format!("{package}: {error}")));
-    let component = wit_component::ComponentEncoder::default()
-        .validate(true)
-        .module(&core)
-        .and_then(|encoder| encoder.encode())
-        .unwrap_or_else(|error| fail(format!("{package} does not encode as a component: {error:#}")));
-    fs::write(out_dir().join(file), component).unwrap_or_else(|error| fail(format!("{file}: {error}")));
+    let core = build_core(workspace, package, as_component);
+    let core = fs::read(core).unwrap_or_else(|error| fail(format!("{package}: {error}")));
+    let module = if as_component { encode(package, &core) } else { core };
+    fs::write(out_dir().join(file), module).unwrap_or_else(|error| fail(format!("{file}: {error}")));
 }
 
-fn build_core(workspace: &Path, package: &str) -> PathBuf {
+fn encode(package: &str, core: &[u8]) -> Vec<u8> {
+    let mut encoder = wit_component::ComponentEncoder::default();
+    let component = encoder.validate(true).module(core).and_then(|encoder| encoder.encode());
+    component.unwrap_or_else(|error| fail(format!("{package} does not encode as a component: {error:#}")))
+}
+
+fn build_core(workspace: &Path, package: &str, with_simd: bool) -> PathBuf {
     // A target folder of its own, since cargo holds the lock of the other, and one for all profiles
     // and build scripts, since the module is the same for all.
     let out_dir = out_dir();
@@ -47,8 +50,9 @@ fn build_core(workspace: &Path, package: &str) -> PathBuf {
     let remapped = [(Some(workspace.to_owned()), "/vpcflow"), (cargo_home, "/cargo")];
     let flags =
         remapped.iter().filter_map(|(from, to)| Some(format!("--remap-path-prefix={}={to}", from.as_ref()?.display())));
-    // Every component runtime has 128-bit SIMD; here it makes short copies half as many moves.
-    let flags = flags.chain(["-Ctarget-feature=+simd128".to_owned()]);
+    // Every component runtime has 128-bit SIMD, which makes short copies half as many moves.
+    // Runtimes of core modules may refuse it, as Fluent Bit does.
+    let flags = flags.chain(with_simd.then(|| "-Ctarget-feature=+simd128".to_owned()));
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.collect::<Vec<_>>().join("\x1f"));
     run(&mut cargo).unwrap_or_else(|error| fail(format!("{package} does not build for {TARGET}: {error}")));
     target_dir.join(TARGET).join(PROFILE).join(package.replace('-', "_")).with_extension("wasm")

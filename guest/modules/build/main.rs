@@ -3,5 +3,6 @@
 mod guest;
 
 fn main() {
-    guest::build_component("vpcflow-component", "vpcflow.wasm", &["guest/parser", "guest/component", "wit"]);
+    guest::build("vpcflow-component", "component.wasm", true, &["guest/parser", "guest/component", "wit"]);
+    guest::build("vpcflow-fluent-bit", "core.wasm", false, &["guest/parser", "guest/fluent-bit"]);
 }

@@ -1,4 +1,7 @@
 //! The guest adaptors as WASM, built by this package's build script.
 
 /// The parser as a component of the world `vpcflow:ecs/module`.
-pub const COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vpcflow.wasm"));
+pub const COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component.wasm"));
+
+/// The parser as a core module with Fluent Bit's filter functions, and without SIMD.
+pub const CORE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/core.wasm"));

@@ -117,7 +117,7 @@ impl Unpacker<'_> {
             let wanted = format!("at most {MAX_DEPTH} envelopes, one in the other");
             return self.bad(event, Fault::new(Reason::BadEnvelope, Fault::excerpt(json.as_bytes()), wanted));
         }
-        let is_payload = members.other("messageType").is_some() && members.other("logEvents").is_some();
+        let is_payload = members.get("messageType").is_some() && members.get("logEvents").is_some();
         let unpacked = if is_payload && event.is_none() {
             self.payload(members, depth)
         } else if let Some(message) = members.message() {
@@ -125,7 +125,7 @@ impl Unpacker<'_> {
         } else if members.has_field() {
             self.give(event, Content::Fields(json, members));
             Ok(())
-        } else if let Some(awslogs) = members.other("awslogs").filter(|_| event.is_none()) {
+        } else if let Some(awslogs) = members.get("awslogs").filter(|_| event.is_none()) {
             self.awslogs(awslogs, depth)
         } else {
             let wanted = "an object of flow log fields, one with a line under message, or a CloudWatch Logs payload";
@@ -155,7 +155,7 @@ impl Unpacker<'_> {
     /// A subscription payload of CloudWatch Logs.
     /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html>
     fn payload(&mut self, members: &Members<'_>, depth: u32) -> Result<(), Box<Fault>> {
-        let text = |name| match members.other(name) {
+        let text = |name| match members.get(name) {
             Some(json) if json.starts_with('"') => unquote(json),
             Some(json) => Err(wrong(name, json, "a string")),
             None => Ok(Cow::Borrowed("")),
@@ -170,7 +170,7 @@ impl Unpacker<'_> {
             other => return Err(wrong("messageType", other, "DATA_MESSAGE or CONTROL_MESSAGE")),
         }
         let stream = [text("owner")?, text("logGroup")?, text("logStream")?].join("\0");
-        let events = members.other("logEvents").unwrap_or_default();
+        let events = members.get("logEvents").unwrap_or_default();
         let events: Vec<&RawValue> =
             serde_json::from_str(events).map_err(|_| wrong("logEvents", events, "an array of log events"))?;
         if events.is_empty() {
@@ -188,10 +188,10 @@ impl Unpacker<'_> {
             Ok(members) => members,
             Err(fault) => return self.bad(Some(event), fault),
         };
-        let id = members.other("id").filter(|id| id.starts_with('"')).map(unquote);
+        let id = members.get("id").filter(|id| id.starts_with('"')).map(unquote);
         let id = id.and_then(Result::ok).unwrap_or_default();
         event.id = &id;
-        let timestamp = members.other("timestamp").and_then(number_text).and_then(|text| text.parse().ok());
+        let timestamp = members.get("timestamp").and_then(number_text).and_then(|text| text.parse().ok());
         event.timestamp = timestamp.filter(|&millis| millis <= LARGEST_TIME_IN_MILLIS);
         match members.message().map(unquote) {
             Some(Ok(line)) => self.line(&line, Some(LogEvent { text: &line, ..event }), depth),
@@ -203,7 +203,7 @@ impl Unpacker<'_> {
     /// What Lambda wraps around a payload: `{"data": "<base64 of gzip>"}`.
     fn awslogs(&mut self, json: &str, depth: u32) -> Result<(), Box<Fault>> {
         let members = Members::parse(json).map_err(|_| wrong("awslogs", json, "an object with data"))?;
-        let data = members.other("data").filter(|data| data.starts_with('"'));
+        let data = members.get("data").filter(|data| data.starts_with('"'));
         let data = unquote(data.ok_or_else(|| wrong("awslogs", json, "an object with data"))?)?;
         let compressed =
             STANDARD.decode(&*data).map_err(|error| wrong("data", &error.to_string(), "base64 of gzip data"))?;

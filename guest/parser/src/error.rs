@@ -146,3 +146,16 @@ impl Fault {
         String::from_utf8_lossy(value).chars().take(Fault::FOUND_CHARS).collect()
     }
 }
+
+impl fmt::Display for Fault {
+    /// `column 6, srcport: found "https", wanted a port, 0 to 65535`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(column) = self.column {
+            write!(f, "column {column}, ")?;
+        }
+        if let Some(field) = &self.field {
+            write!(f, "{field}: ")?;
+        }
+        write!(f, "found {:?}, wanted {}", self.found, self.wanted)
+    }
+}

@@ -199,7 +199,7 @@ fn explain_fields(
 }
 
 fn read_member(json: &mut JsonRecord, name: String, member: &Members<'_>) -> ColumnReading {
-    let found = member.values().next().unwrap_or_default();
+    let found = member.iter().next().map_or("", |(_, json)| json);
     let reading = match read_fields(json, "", member) {
         Ok(record) => match record.layout.fields.first().and_then(|&field| Some((field, record.text(field)?))) {
             Some((field, text)) => {

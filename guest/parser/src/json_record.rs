@@ -33,11 +33,10 @@ impl JsonRecord {
         self.layout.clear();
         // The last of several members of one name counts.
         let mut unknown: BTreeMap<&str, &str> = BTreeMap::new();
-        for (key, value) in &members.0 {
-            match key {
-                Key::Field(field) => self.push(*field, value.get())?,
-                Key::Other(name) => drop(unknown.insert(name, value.get())),
-                Key::Message => drop(unknown.insert("message", value.get())),
+        for (Name(name), value) in &members.0 {
+            match Field::by_name(name) {
+                Some(field) => self.push(field, value.get())?,
+                None => drop(unknown.insert(name, value.get())),
             }
         }
         for (name, json) in unknown {
@@ -139,84 +138,66 @@ fn illegal(field: Field, found: &str) -> Box<Fault> {
     fault
 }
 
-/// What a member is called.
+/// What a member is called; borrowed where JSON has it without escapes.
 #[derive(Clone, Debug)]
-pub(crate) enum Key<'a> {
-    /// `message`, which may carry a line.
-    Message,
-    Field(Field),
-    Other(Cow<'a, str>),
-}
+struct Name<'a>(Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Key<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key<'de>, D::Error> {
-        struct KeyVisitor;
-        impl<'de> Visitor<'de> for KeyVisitor {
-            type Value = Key<'de>;
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Name<'de>, D::Error> {
+        struct NameVisitor;
+        impl<'de> Visitor<'de> for NameVisitor {
+            type Value = Name<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a key")
             }
 
-            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
-                Ok(known_key(key).unwrap_or(Key::Other(Cow::Borrowed(key))))
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(name)))
             }
 
-            fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
-                Ok(known_key(key).unwrap_or_else(|| Key::Other(Cow::Owned(key.into()))))
+            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(name.into())))
             }
         }
-        deserializer.deserialize_str(KeyVisitor)
-    }
-}
-
-fn known_key(key: &str) -> Option<Key<'static>> {
-    match key {
-        "message" => Some(Key::Message),
-        _ => Field::by_name(key).map(Key::Field),
+        deserializer.deserialize_str(NameVisitor)
     }
 }
 
 /// The members of an object in their own order, values as they were written.
 #[derive(Debug)]
-pub(crate) struct Members<'a>(Vec<(Key<'a>, &'a RawValue)>);
+pub(crate) struct Members<'a>(Vec<(Name<'a>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
     pub(crate) fn parse(json: &'a str) -> Result<Members<'a>, Box<Fault>> {
         serde_json::from_str(json).map_err(|error| bad_json(&error))
     }
 
+    /// Name and JSON of every member.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        self.0.iter().map(|(Name(name), value)| (&**name, value.get()))
+    }
+
     /// The line under `message`, as JSON, if it is a string.
     pub(crate) fn message(&self) -> Option<&'a str> {
-        let message = |(key, value): &(Key<'a>, &'a RawValue)| matches!(key, Key::Message).then_some(value.get());
-        self.0.iter().filter_map(message).find(|json| json.starts_with('"'))
+        self.iter().find(|(name, json)| *name == "message" && json.starts_with('"')).map(|(_, json)| json)
     }
 
-    /// The JSON of a member that is no field.
-    pub(crate) fn other(&self, name: &str) -> Option<&'a str> {
-        let member = self.0.iter().find(|(key, _)| matches!(key, Key::Other(key) if key == name));
-        member.map(|(_, value)| value.get())
-    }
-
-    /// The JSON of every member.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &'a str> {
-        self.0.iter().map(|(_, value)| value.get())
+    /// The JSON of a member.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
+        self.iter().find(|(found, _)| *found == name).map(|(_, json)| json)
     }
 
     /// Each member as an object of its own, and its name.
     pub(crate) fn each_alone(&self) -> impl Iterator<Item = (String, Members<'a>)> {
-        self.0.iter().map(|(key, value)| {
-            let name = match key {
-                Key::Message => "message",
-                Key::Field(field) => field.info().name,
-                Key::Other(name) => name,
-            };
-            (name.to_owned(), Members(vec![(key.clone(), value)]))
+        self.0.iter().map(|(name, value)| {
+            let known = Field::by_name(&name.0).map(|field| field.info().name);
+            (known.unwrap_or(&name.0).to_owned(), Members(vec![(name.clone(), value)]))
         })
     }
 
     pub(crate) fn has_field(&self) -> bool {
-        self.0.iter().any(|(key, _)| matches!(key, Key::Field(_)))
+        self.iter().any(|(name, _)| Field::by_name(name).is_some())
     }
 }
 

@@ -26,9 +26,11 @@
 //! in force (`text_record`, `format`, `value`, `address`); JSON is unpacked (`envelope`) to text lines and to
 //! objects of fields (`json_record`). Either gives a `record`, of which the schema writes the event (`schema`,
 //! with `json`, `time`, `protocol`, `community_id`, `identity` and `enrichment`).
+//! [`CarrierTransformer`] does the same for one record in an object of another pipeline.
 //! [`describe`] and [`Transformer::explain`] tell people where each value goes.
 
 mod address;
+mod carrier;
 mod community_id;
 mod describe;
 mod enrichment;
@@ -49,6 +51,7 @@ mod time;
 mod transformer;
 mod value;
 
+pub use carrier::{Carried, CarrierTransformer};
 pub use describe::{FieldDescription, describe};
 pub use enrichment::Databases;
 pub use error::{Fault, FormatError, OpenError, Reason, Reject, RejectedEvent};

@@ -51,6 +51,15 @@ impl Schema {
         }
     }
 
+    /// The names of the members that an event can have, without those inside them.
+    pub fn members(self) -> &'static [&'static str] {
+        match self {
+            Schema::Sekoia => sekoia::TOP_MEMBERS,
+            Schema::Elastic => elastic::TOP_MEMBERS,
+            Schema::Snare => snare::TOP_MEMBERS,
+        }
+    }
+
     /// Finds a schema by its name.
     pub fn by_name(name: &str) -> Option<Schema> {
         Schema::ALL.into_iter().find(|schema| schema.name() == name)

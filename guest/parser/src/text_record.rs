@@ -135,7 +135,7 @@ fn published(columns: usize, second: &Value, text: &[u8]) -> Option<&'static For
 #[cold]
 fn unknown_format(columns: usize) -> Box<Fault> {
     let wanted = "a header line before it, an order that AWS publishes \
-                  (14, 21, 25, 29, 36, 39, 40, 41, 42 or 54 columns), or the columns' names in --format";
+                  (14, 21, 25, 29, 36, 39, 40, 41, 42 or 54 columns), or a format that is given";
     Fault::new(Reason::UnknownFormat, format!("{columns} columns"), wanted)
 }
 
@@ -162,7 +162,7 @@ fn wrong_column_count(format: &Format, found: usize) -> Box<Fault> {
     Fault::new(Reason::ColumnCount, format!("{found} columns"), wanted)
 }
 
-const GIVE_FORMAT: &str = "; if the columns stand in another order, name them in --format";
+const GIVE_FORMAT: &str = "; if the columns stand in another order, name them as the format";
 
 #[cold]
 fn bad_column(format: &Format, index: usize, column: &Column, found: &[u8]) -> Box<Fault> {

@@ -6,7 +6,10 @@
 
 mod contestant;
 mod database;
+#[path = "../../fluent_bit_host.rs"]
+mod fluent_bit_host;
 mod input;
+mod interpreted;
 mod moments;
 mod table;
 
@@ -32,6 +35,9 @@ struct Arguments {
     /// Leave out the comparison with VRL, which takes longest
     #[arg(long)]
     without_vrl: bool,
+    /// Only count the instructions in Fluent Bit
+    #[arg(long)]
+    only_interpreted: bool,
 }
 
 fn main() -> ExitCode {
@@ -40,6 +46,10 @@ fn main() -> ExitCode {
         return vpcflow::main();
     }
     let arguments = Arguments::parse();
+    if arguments.only_interpreted {
+        interpreted::print();
+        return ExitCode::SUCCESS;
+    }
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let mixes = if arguments.mix.is_empty() { Mix::value_variants() } else { &arguments.mix };
     let mut baseline = None;
@@ -77,5 +87,6 @@ fn main() -> ExitCode {
         table::print(mix, &input, &rows, &mut baseline);
     }
     moments::print();
+    interpreted::print();
     ExitCode::SUCCESS
 }

@@ -14,6 +14,23 @@ use crate::schema::{
 };
 use crate::time::Rfc3339;
 
+/// The members of an event.
+pub(super) const TOP_MEMBERS: &[&str] = &[
+    "@timestamp",
+    "aws",
+    "cloud",
+    "container",
+    "data_stream",
+    "destination",
+    "ecs",
+    "event",
+    "network",
+    "orchestrator",
+    "related",
+    "service",
+    "source",
+];
+
 /// More than all literals, times and protocol names of an event together.
 pub(super) const LITERAL_BYTES: usize = 4096;
 

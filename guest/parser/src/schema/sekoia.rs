@@ -10,6 +10,21 @@ use crate::schema::{
 };
 use crate::time::Rfc3339;
 
+/// The members of an event.
+pub(super) const TOP_MEMBERS: &[&str] = &[
+    "message",
+    "@timestamp",
+    "event",
+    "action",
+    "aws",
+    "cloud",
+    "destination",
+    "network",
+    "observer",
+    "related",
+    "source",
+];
+
 /// More than all literals, times and protocol names of an event together.
 pub(super) const LITERAL_BYTES: usize = 1024;
 

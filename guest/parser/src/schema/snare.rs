@@ -6,6 +6,32 @@ use crate::record::{Record, Text};
 use crate::schema::{Extras, exact_member, fixed_member, message, string_member};
 use crate::time::{Moment, Rfc3339};
 
+/// The members of an event.
+pub(super) const TOP_MEMBERS: &[&str] = &[
+    "DATE",
+    "TIME",
+    "SYSTEM",
+    "TABLE",
+    "COLLECTIONDATETIME",
+    "CWLDATETIME",
+    "DATETIME",
+    "VERSION",
+    "ACCOUNTID",
+    "INTERFACEID",
+    "SRCADDR",
+    "DSTADDR",
+    "SRCPORT",
+    "DSTPORT",
+    "PROTOCOL",
+    "PACKETS",
+    "BYTES",
+    "START",
+    "ACTION",
+    "LOGSTATUS",
+    "EVENTID",
+    "SNAREDATAMAP",
+];
+
 /// More than all literals and times of an event together.
 pub(super) const LITERAL_BYTES: usize = 4096;
 

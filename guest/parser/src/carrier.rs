@@ -1,0 +1,319 @@
+//! Records that another pipeline carries: one JSON object with a record in it, and one object out.
+//!
+//! The record is a line under `log`, `message` or `MESSAGE`, an object there, or stands among the members
+//! as fields. What else the pipeline has put into the object is carried along.
+
+use std::borrow::Cow;
+use std::iter;
+
+use crate::error::{OpenError, Reason};
+use crate::field::Field;
+use crate::json_record::{Members, unquote};
+use crate::schema::Schema;
+use crate::transformer::{Batch, Context, Options, Transformer};
+
+/// Where a line is: in what Fluent Bit's `tail` and container runtimes write; in most others; in journald.
+const LINE_KEYS: [&str; 3] = ["log", "message", "MESSAGE"];
+/// A member that gives the format of the record's line, since there are no other options.
+const FORMAT_KEY: &str = "vpcflow_format";
+/// Where a carried member goes whose name the schema uses itself.
+const COLLISIONS: &str = "carried";
+/// Where the reason goes if the object has an `error` of its own.
+const OTHER_ERROR: &str = "vpcflow_error";
+/// Header lines are kept for so many streams; then the one that was used longest ago is forgotten.
+const MOST_HEADERS: usize = 256;
+
+/// What became of a carrier's object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// The record's event, with the other members of the object.
+    Event,
+    /// Nothing: the record is a header line, a blank one or a control message.
+    Nothing,
+    /// The object as it was, and `error.message`: there is a record, but it cannot become one event.
+    Rejected,
+    /// The same, since there is no record in it.
+    NoRecord,
+}
+
+/// Transforms the records in objects of another pipeline, one object at a time.
+#[derive(Debug)]
+pub struct CarrierTransformer {
+    schema: Schema,
+    /// Its header is that of the current stream.
+    detecting: Transformer,
+    headers: Headers,
+    /// The last format that an object gave.
+    given: Option<(String, Transformer)>,
+    batch: Batch,
+}
+
+/// The headers of other streams, by the time of their last use.
+#[derive(Debug, Default)]
+struct Headers {
+    current: Vec<u8>,
+    others: Vec<(Vec<u8>, String)>,
+}
+
+/// A place in the object where a record can be.
+struct Place<'a> {
+    /// The record, as text or JSON.
+    line: Cow<'a, str>,
+    /// The member that holds it; `None` where members of the object are its fields.
+    member: Option<usize>,
+}
+
+/// Why an object holds no event.
+enum Failure {
+    /// The record is what it should be, but carries nothing.
+    Nothing,
+    Rejected(String),
+    NoRecord(String),
+}
+
+impl CarrierTransformer {
+    /// Opens a transformer to a schema, with default options.
+    pub fn open(schema: Schema) -> CarrierTransformer {
+        let detecting = open(schema, None).expect("default options are accepted");
+        CarrierTransformer { schema, detecting, headers: Headers::default(), given: None, batch: Batch::default() }
+    }
+
+    /// Transforms the record in `object`, a JSON object, and appends one JSON object to `output`, or nothing.
+    /// A header line is in force for the objects of its `stream`, a name such as a tag or a file.
+    pub fn transform(&mut self, stream: &[u8], object: &[u8], output: &mut Vec<u8>) -> Carried {
+        let text = String::from_utf8_lossy(object);
+        let json = text.trim_ascii();
+        let members = match Members::parse(json) {
+            Ok(members) => members,
+            Err(fault) => {
+                write_text(json, &format!("no JSON object: {fault}"), output);
+                return Carried::NoRecord;
+            }
+        };
+        let outcome = match text {
+            Cow::Borrowed(_) => self.event(stream, &members, output),
+            // A replaced byte would make another value of the one that it is part of.
+            Cow::Owned(_) => Err(Failure::Rejected("the record is not UTF-8".into())),
+        };
+        let (message, carried) = match outcome {
+            Ok(()) => return Carried::Event,
+            Err(Failure::Nothing) => return Carried::Nothing,
+            Err(Failure::Rejected(message)) => (message, Carried::Rejected),
+            Err(Failure::NoRecord(message)) => (message, Carried::NoRecord),
+        };
+        write_unchanged(json, &members, &message, output);
+        carried
+    }
+
+    /// Writes the event of the first place that holds a record.
+    fn event(&mut self, stream: &[u8], members: &Members<'_>, output: &mut Vec<u8>) -> Result<(), Failure> {
+        let format = members.get(FORMAT_KEY).filter(|json| json.starts_with('"'));
+        let format = format.map(unquote).transpose().map_err(|fault| Failure::Rejected(fault.to_string()))?;
+        let mut failure = None;
+        for place in places(members) {
+            match self.attempt(stream, format.as_deref(), &place.line) {
+                Ok(()) => {
+                    self.write_event(members, place.member, output);
+                    return Ok(());
+                }
+                Err(Failure::NoRecord(message)) => drop(failure.get_or_insert(Failure::NoRecord(message))),
+                Err(other) => return Err(other),
+            }
+        }
+        Err(failure.unwrap_or_else(|| {
+            Failure::NoRecord("no line under log, message or MESSAGE, and no flow log fields".into())
+        }))
+    }
+
+    /// Transforms one record into the batch.
+    fn attempt(&mut self, stream: &[u8], format: Option<&str>, line: &str) -> Result<(), Failure> {
+        if format.is_none() && is_one_word(line) {
+            // It could be a header line of one column, but other logs have such lines too.
+            return Err(Failure::NoRecord("one word is no flow log record".into()));
+        }
+        let transformer = match format {
+            Some(format) => open_given(&mut self.given, self.schema, format).map_err(Failure::Rejected)?,
+            None => {
+                self.headers.switch(stream, &mut self.detecting);
+                &mut self.detecting
+            }
+        };
+        self.batch.clear();
+        transformer.transform(line.as_bytes(), &Context::default(), &mut self.batch);
+        match (self.batch.counts.events, self.batch.counts.rejects) {
+            (1, 0) => Ok(()),
+            (0, 0) => Err(Failure::Nothing),
+            (0, 1) => {
+                let fault = &self.batch.rejects[0].fault;
+                let is_record = !matches!(fault.reason, Reason::UnknownFormat | Reason::NotARecord | Reason::BadJson);
+                Err(if is_record { Failure::Rejected } else { Failure::NoRecord }(fault.to_string()))
+            }
+            (events, rejects) => Err(Failure::Rejected(format!(
+                "a payload of {} records, where one object can become one event only: \
+                 read it with vpcflow transform or vpcflow pull",
+                events + rejects
+            ))),
+        }
+    }
+
+    /// The event in the batch, and every member that was no part of the record.
+    fn write_event(&self, members: &Members<'_>, record: Option<usize>, output: &mut Vec<u8>) {
+        let event = self.batch.events.strip_suffix(b"}\n").expect("an event is an object on a line");
+        output.extend_from_slice(event);
+        let is_carried = |index: usize, name: &str| match record {
+            _ if name == FORMAT_KEY => false,
+            Some(record) => index != record,
+            None => belongs_to_record(name).is_none(),
+        };
+        let mut collisions = Vec::new();
+        for (index, (name, json)) in members.iter().enumerate() {
+            if is_carried(index, name) {
+                let is_taken = name == COLLISIONS || self.schema.members().contains(&name);
+                write_member(name, json, if is_taken { &mut collisions } else { output });
+            }
+        }
+        if let Some(first) = collisions.first_mut() {
+            *first = b'{';
+            collisions.push(b'}');
+            write_member(COLLISIONS, &collisions, output);
+        }
+        output.push(b'}');
+    }
+}
+
+impl Headers {
+    /// Puts the header of `stream` in force, and keeps that of the stream before.
+    fn switch(&mut self, stream: &[u8], transformer: &mut Transformer) {
+        if self.current == stream {
+            return;
+        }
+        if let Some(header) = transformer.header() {
+            if self.others.len() == MOST_HEADERS {
+                self.others.remove(0);
+            }
+            self.others.push((std::mem::take(&mut self.current), header.into()));
+        }
+        self.current.clear();
+        self.current.extend_from_slice(stream);
+        let kept = self.others.iter().position(|(name, _)| name == stream).map(|index| self.others.remove(index));
+        transformer.set_header(kept.as_ref().map(|(_, header)| &**header));
+    }
+}
+
+fn open(schema: Schema, format: Option<String>) -> Result<Transformer, OpenError> {
+    Transformer::open(Options { schema, format, ..Options::default() })
+}
+
+fn open_given<'g>(
+    given: &'g mut Option<(String, Transformer)>,
+    schema: Schema,
+    format: &str,
+) -> Result<&'g mut Transformer, String> {
+    if given.as_ref().is_none_or(|(name, _)| name != format) {
+        let transformer = open(schema, Some(format.into())).map_err(|error| format!("{FORMAT_KEY}: {error}"))?;
+        *given = Some((format.into(), transformer));
+    }
+    let (_, transformer) = given.as_mut().expect("it is there or has been put there");
+    Ok(transformer)
+}
+
+/// Where a record can be, the most likely place first.
+fn places<'a>(members: &'a Members<'a>) -> impl Iterator<Item = Place<'a>> {
+    let find = |line_key: &str, first: char| {
+        let mut members = members.iter().enumerate();
+        members.find_map(|(index, (name, json))| (name == line_key && json.starts_with(first)).then_some((index, json)))
+    };
+    let lines = LINE_KEYS.into_iter().filter_map(move |name| {
+        let (index, json) = find(name, '"')?;
+        // What JSON's reader has passed can be unquoted, but for half a surrogate pair.
+        Some(Place { line: unquote(json).ok()?, member: Some(index) })
+    });
+    let objects = LINE_KEYS.into_iter().filter_map(move |name| {
+        let (index, json) = find(name, '{')?;
+        let is_record = Members::parse(json).is_ok_and(|inner| fields_of(&inner).is_some());
+        is_record.then_some(Place { line: Cow::Borrowed(json), member: Some(index) })
+    });
+    let fields =
+        iter::once_with(|| fields_of(members)).flatten().map(|json| Place { line: Cow::Owned(json), member: None });
+    lines.chain(objects).chain(fields)
+}
+
+/// The members that belong to a record, as an object of their own.
+fn fields_of(members: &Members<'_>) -> Option<String> {
+    let mut has_record = false;
+    let mut json = Vec::new();
+    for (name, value) in members.iter() {
+        if let Some(is_sure) = belongs_to_record(name) {
+            has_record |= is_sure;
+            write_member(name, value, &mut json);
+        }
+    }
+    if !has_record {
+        return None;
+    }
+    json[0] = b'{';
+    json.push(b'}');
+    String::from_utf8(json).ok()
+}
+
+/// Whether a member belongs to a record, or an envelope of AWS's: surely, or only beside one that does.
+fn belongs_to_record(name: &str) -> Option<bool> {
+    use Field::{Action, Bytes, End, Packets, Protocol, Region, Start, Type, Version};
+    match Field::by_name(name) {
+        // Names that many others use.
+        Some(Version | Type | Start | End | Action | Protocol | Packets | Bytes | Region) => Some(false),
+        Some(_) => Some(true),
+        None => match name {
+            "logEvents" | "awslogs" => Some(true),
+            "messageType" => Some(false),
+            _ => None,
+        },
+    }
+}
+
+fn is_one_word(line: &str) -> bool {
+    let line = line.trim_ascii();
+    !line.is_empty() && !line.starts_with('{') && !line.bytes().any(|byte| byte.is_ascii_whitespace())
+}
+
+/// A comma and the member.
+fn write_member(name: &str, json: impl AsRef<[u8]>, output: &mut Vec<u8>) {
+    output.push(b',');
+    output.extend_from_slice(string(name).as_bytes());
+    output.push(b':');
+    output.extend_from_slice(json.as_ref());
+}
+
+/// The object as it was, with the reason under `error.message`, or elsewhere where it has an `error` of its own.
+fn write_unchanged(json: &str, members: &Members<'_>, message: &str, output: &mut Vec<u8>) {
+    let has = |is_it: fn(&str) -> bool| members.iter().any(|(name, _)| is_it(name));
+    output.extend_from_slice(json[..json.len() - 1].as_bytes());
+    let comma = if has(|_| true) { "," } else { "" };
+    if !has(|name| name == "error" || name.starts_with("error.")) {
+        output.extend_from_slice(comma.as_bytes());
+        write_error(message, output);
+    } else if !has(|name| name == OTHER_ERROR) {
+        write_member(OTHER_ERROR, string(message), output);
+    }
+    output.push(b'}');
+}
+
+/// What is no object, as the line of one.
+fn write_text(text: &str, message: &str, output: &mut Vec<u8>) {
+    output.extend_from_slice(b"{\"log\":");
+    output.extend_from_slice(string(text).as_bytes());
+    output.push(b',');
+    write_error(message, output);
+    output.push(b'}');
+}
+
+fn write_error(message: &str, output: &mut Vec<u8>) {
+    output.extend_from_slice(b"\"error\":{\"message\":");
+    output.extend_from_slice(string(&format!("vpcflow: {message}")).as_bytes());
+    output.push(b'}');
+}
+
+/// As JSON.
+fn string(text: &str) -> String {
+    serde_json::to_string(text).expect("a text can be written to memory")
+}

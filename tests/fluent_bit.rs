@@ -1,0 +1,375 @@
+//! The core module, called as Fluent Bit calls it.
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+use vpcflow_modules::CORE;
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+
+use crate::cases::{self, CaseOptions, SCHEMAS};
+use crate::fluent_bit_host::{FluentBit, Loaded};
+use crate::implementation::{Outcome, open_component};
+
+const LINE: &str = "2 123456789010 eni-1235b8ca123456789 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK";
+/// What other parts of a pipeline put into a record.
+const CARRIED: &str = r#""stream":"stdout","kubernetes":{"pod_name":"p \u0000\"","labels":{"n":[1,2.50,null]}}"#;
+
+fn start(function: &str) -> FluentBit {
+    static MODULE: LazyLock<Loaded> = LazyLock::new(|| Loaded::new(CORE));
+    FluentBit::start(&MODULE, function)
+}
+
+fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// Filters one record, and gives the answer as a value; `Null` for none.
+fn filter(function: &str, record: &Value) -> Value {
+    match start(function).json("tag", record.to_string()) {
+        empty if empty.is_empty() => Value::Null,
+        answer => value(&answer),
+    }
+}
+
+/// The line as Fluent Bit has it, whatever bytes it is of.
+fn record_of(line: &[u8], format: Option<&str>) -> Vec<u8> {
+    let mut record =
+        format.map_or_else(String::new, |format| format!("\"vpcflow_format\":{},", json!(format))).into_bytes();
+    record.extend_from_slice(b"\"log\":\"");
+    for &byte in line {
+        match byte {
+            b'"' | b'\\' | 0..0x20 => record.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => record.push(byte),
+        }
+    }
+    [b"{", &*record, b"\",", CARRIED.as_bytes(), b"}"].concat()
+}
+
+fn is_one_word(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    !line.is_empty() && line[0] != b'{' && !line.iter().any(u8::is_ascii_whitespace)
+}
+
+/// Compares the answer to a line with what the component makes of the line.
+fn check(expected: &Outcome, record: &[u8], answer: &str, place: &str) {
+    let [_, events, rejects, _] = expected.counts;
+    if (events, rejects) == (1, 0) {
+        let event = String::from_utf8(expected.events.clone()).unwrap();
+        assert_eq!(answer, format!("{},{CARRIED}}}", event.strip_suffix("}\n").unwrap()), "{place}");
+    } else if (events, rejects) == (0, 0) {
+        assert_eq!(answer, "", "{place}");
+    } else {
+        let mut passed = value(answer);
+        let message = passed.as_object_mut().unwrap().remove("error").unwrap()["message"].to_string();
+        assert_eq!(passed, value(&String::from_utf8_lossy(record)), "{place}");
+        let wanted = match (events, &expected.rejects[..]) {
+            _ if std::str::from_utf8(record).is_err() => "the record is not UTF-8",
+            (0, [reject]) => &reject.fault.wanted,
+            _ => &format!("a payload of {} records", events + rejects),
+        };
+        assert!(message.contains(wanted), "{place}: {message}, not {wanted}");
+    }
+}
+
+#[test]
+fn golden_cases_give_the_components_events_and_the_carried_members() {
+    let mut events = 0;
+    for case in cases::all() {
+        // What Fluent Bit has no options for.
+        let options = CaseOptions { format: case.options.format.clone(), ..CaseOptions::default() };
+        for schema in SCHEMAS {
+            let mut component = open_component(schema, &options);
+            let mut fluent_bit = start(&format!("vpcflow_{schema}"));
+            for (index, line) in case.input.split_inclusive(|&byte| byte == b'\n').enumerate() {
+                if options.format.is_none() && is_one_word(line) {
+                    // A header line of one column there; here it would be one for other logs' lines, too.
+                    continue;
+                }
+                let expected = component.transform(line, 0);
+                let record = record_of(line, options.format.as_deref());
+                let answer = fluent_bit.json(&case.name, &record);
+                check(&expected, &record, &answer, &format!("{}, {schema}, line {}", case.name, index + 1));
+                events += expected.counts[1];
+            }
+        }
+    }
+    assert!(events > 1000, "{events}");
+}
+
+/// The event of [`LINE`] and what else is in the answer.
+fn with_event(function: &str, others: Value) -> Value {
+    let mut event = filter(function, &json!({ "log": LINE }));
+    event.as_object_mut().unwrap().extend(others.as_object().unwrap().clone());
+    event
+}
+
+#[test]
+fn a_record_is_found_wherever_pipelines_put_it() {
+    let expected = with_event("vpcflow_sekoia", json!({"file": "/var/log/a", "n": 1.50}));
+    for key in ["log", "message", "MESSAGE"] {
+        let record = json!({"file": "/var/log/a", key: format!("{LINE}\n"), "n": 1.50});
+        assert_eq!(filter("vpcflow_sekoia", &record), expected, "{key}");
+    }
+    // The first of them that holds a record.
+    let record = json!({"log": "a note", "message": LINE, "n": 1});
+    assert_eq!(filter("vpcflow_sekoia", &record)["source"]["ip"], "172.31.16.139");
+    assert_eq!(filter("vpcflow_sekoia", &record)["log"], "a note");
+
+    let fields = json!({"version": 2, "account_id": "123456789010", "srcaddr": "10.0.0.1", "dstPort": "443"});
+    let mut split = fields.clone();
+    split.as_object_mut().unwrap().extend([("host".into(), json!("web-1")), ("log".into(), json!({"offset": 7}))]);
+    for record in [split, json!({"log": fields, "host": "web-1"}), json!({"log": fields.to_string(), "host": "web-1"})]
+    {
+        let event = filter("vpcflow_elastic", &record);
+        assert_eq!(
+            (&event["source"]["ip"], &event["destination"]["port"]),
+            (&json!("10.0.0.1"), &json!(443)),
+            "{event}"
+        );
+        assert_eq!(
+            (&event["host"], &event["srcaddr"], &event["dstPort"]),
+            (&json!("web-1"), &Value::Null, &Value::Null)
+        );
+    }
+}
+
+#[test]
+fn names_that_others_use_too_are_no_record_alone() {
+    let record = json!({"type": "access", "version": "1.1", "bytes": 512, "message": "GET /"});
+    let passed = filter("vpcflow_sekoia", &record);
+    assert_eq!((&passed["type"], &passed["version"], &passed["bytes"]), (&json!("access"), &json!("1.1"), &json!(512)));
+    assert!(passed["error"]["message"].as_str().unwrap().starts_with("vpcflow: "), "{passed}");
+    // Nor is a word that could be a header line; and it is no header for what follows.
+    let mut fluent_bit = start("vpcflow_sekoia");
+    assert!(fluent_bit.json("t", r#"{"log":"start"}"#).contains("one word"));
+    assert!(fluent_bit.json("t", json!({ "log": LINE }).to_string()).contains("172.31.16.139"));
+}
+
+#[test]
+fn members_that_collide_with_the_events_are_kept_apart() {
+    let record = json!({"log": LINE, "source": "stdout", "carried": 1, "EVENTID": "x", "tag": "t"});
+    let others = json!({"EVENTID": "x", "tag": "t", "carried": {"source": "stdout", "carried": 1}});
+    assert_eq!(filter("vpcflow_sekoia", &record), {
+        let mut expected = with_event("vpcflow_sekoia", others);
+        expected["source"] = with_event("vpcflow_sekoia", json!({}))["source"].take();
+        expected
+    });
+    let others = json!({"source": "stdout", "tag": "t", "carried": {"EVENTID": "x", "carried": 1}});
+    assert_eq!(filter("vpcflow_snare", &record), with_event("vpcflow_snare", others));
+}
+
+#[test]
+fn schemas_name_all_members_of_their_events() {
+    for (index, schema) in vpcflow_parser::Schema::ALL.into_iter().enumerate() {
+        let mut found = std::collections::BTreeSet::new();
+        for case in cases::all() {
+            let events = std::fs::read_to_string(cases::folder().join(case.events_file(SCHEMAS[index]))).unwrap();
+            let keys =
+                events.lines().flat_map(|event| value(event).as_object().unwrap().keys().cloned().collect::<Vec<_>>());
+            found.extend(keys);
+        }
+        let mut named = schema.members().to_vec();
+        named.sort_unstable();
+        assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), named, "{}", schema.name());
+    }
+}
+
+#[test]
+fn what_is_no_flow_log_passes_with_a_reason_or_is_dropped() {
+    let record = json!({"log": "GET /index.html 200", "stream": "stdout"});
+    let mut passed = filter("vpcflow_elastic", &record);
+    let error = passed.as_object_mut().unwrap().remove("error").unwrap();
+    assert_eq!(passed, record);
+    let message = "vpcflow: found \"3 columns\", wanted a header line before it, an order that AWS publishes";
+    assert!(error["message"].as_str().unwrap().starts_with(message), "{error}");
+    assert_eq!(filter("vpcflow_elastic_or_drop", &record), Value::Null);
+    assert_eq!(filter("vpcflow_elastic_or_drop", &json!({})), Value::Null);
+    assert!(filter("vpcflow_elastic", &json!({}))["error"]["message"].is_string());
+
+    // A flow log that cannot be read is not dropped.
+    let header = "version srcaddr dstaddr srcport";
+    let mut fluent_bit = start("vpcflow_elastic_or_drop");
+    assert_eq!(fluent_bit.json("t", json!({ "log": header }).to_string()), "");
+    let bad = fluent_bit.json("t", json!({"log": "2 10.0.0.1 10.0.0.2 https"}).to_string());
+    let message = "vpcflow: column 4, srcport: found \"https\", wanted a port, 0 to 65535";
+    assert_eq!(value(&bad), json!({"log": "2 10.0.0.1 10.0.0.2 https", "error": {"message": message}}));
+
+    // Its own `error` stays what it is.
+    let record = json!({"log": "x y", "error": "timeout"});
+    let passed = filter("vpcflow_snare", &record);
+    assert_eq!((&passed["error"], passed["vpcflow_error"].is_string()), (&json!("timeout"), true), "{passed}");
+    assert_eq!(filter("vpcflow_snare", &passed), passed);
+}
+
+#[test]
+fn a_payload_of_one_record_is_an_event_and_of_several_says_why_not() {
+    let payload = |lines: &[&str]| {
+        let events: Vec<Value> = lines.iter().map(|line| json!({"id": "1", "timestamp": 1, "message": line})).collect();
+        json!({"messageType": "DATA_MESSAGE", "owner": "1", "logGroup": "g", "logStream": "s", "logEvents": events})
+    };
+    let one = payload(&[LINE]);
+    assert_eq!(
+        filter("vpcflow_sekoia", &one),
+        with_event("vpcflow_sekoia", json!({"owner": "1", "logGroup": "g", "logStream": "s"}))
+    );
+    assert_eq!(filter("vpcflow_sekoia", &json!({"log": one.to_string()})), with_event("vpcflow_sekoia", json!({})));
+    assert_eq!(filter("vpcflow_sekoia", &json!({"messageType": "CONTROL_MESSAGE", "logEvents": []})), Value::Null);
+    let two = payload(&[LINE, LINE]);
+    for function in ["vpcflow_sekoia", "vpcflow_sekoia_or_drop"] {
+        let mut passed = filter(function, &two);
+        let error = passed.as_object_mut().unwrap().remove("error").unwrap();
+        let message = "vpcflow: a payload of 2 records, where one object can become one event only";
+        assert!(error["message"].as_str().unwrap().starts_with(message), "{error}");
+        assert_eq!(passed, two);
+    }
+}
+
+#[test]
+fn each_tag_has_its_own_header_and_a_record_may_give_the_format() {
+    let mut fluent_bit = start("vpcflow_sekoia");
+    let mut source = |tag: &str, record: Value| match fluent_bit.json(tag, record.to_string()) {
+        empty if empty.is_empty() => Value::Null,
+        answer => value(&answer)["source"]["ip"].take(),
+    };
+    assert_eq!(source("a", json!({"log": "srcaddr dstaddr"})), Value::Null);
+    assert_eq!(source("b", json!({"log": "dstaddr srcaddr"})), Value::Null);
+    assert_eq!(source("a", json!({"log": "10.0.0.1 10.0.0.2"})), "10.0.0.1");
+    assert_eq!(source("b", json!({"log": "10.0.0.1 10.0.0.2"})), "10.0.0.2");
+    assert_eq!(source("c", json!({ "log": LINE })), "172.31.16.139");
+    assert_eq!(source("a", json!({"log": "10.0.0.3 10.0.0.2"})), "10.0.0.3");
+    for format in ["bytes srcaddr", "${bytes},${srcaddr}"] {
+        assert_eq!(source("a", json!({"log": "40 10.0.0.9", "vpcflow_format": format})), "10.0.0.9");
+    }
+    // Tags come and go, as those of containers do: the oldest is forgotten.
+    for tag in 0..300 {
+        assert_eq!(source(&format!("tag-{tag}"), json!({"log": "srcaddr dstaddr"})), Value::Null);
+    }
+    assert_eq!(source("tag-299", json!({"log": "10.0.0.4 10.0.0.2"})), "10.0.0.4");
+    assert_eq!(source("a", json!({"log": "10.0.0.4 10.0.0.2"})), Value::Null);
+
+    let passed = filter("vpcflow_sekoia", &json!({"log": "40 10.0.0.9", "vpcflow_format": "bytes bytes"}));
+    assert_eq!(passed["error"]["message"], "vpcflow: vpcflow_format: the format has the field bytes twice");
+}
+
+#[test]
+fn whatever_comes_in_one_object_or_nothing_goes_out() {
+    let mut fluent_bit = start("vpcflow_sekoia");
+    let text = format!("{{\"log\":\"{LINE}\",\"k\":[1,{{\"a\":\"\\ud83d\\ude00\"}}]}}");
+    let mut records: Vec<Vec<u8>> = (0..text.len()).map(|end| text.as_bytes()[..end].to_vec()).collect();
+    records.extend((0..text.len()).map(|at| [&text.as_bytes()[..at], b"\xff", &text.as_bytes()[at + 1..]].concat()));
+    let odd = [
+        "[]",
+        "null",
+        "1",
+        "\"x\"",
+        "{}{}",
+        "{\"log\":null}",
+        "{\"log\":\"\\ud800\"}",
+        "{\"\\ud800\":1}",
+        " {\"a\" : 1 } ",
+        "{\"error.message\":1}",
+    ];
+    records.extend(odd.map(|text| text.as_bytes().to_vec()));
+    let mut deep = vec![b'['; 100_000];
+    deep.extend(vec![b']'; 100_000]);
+    records.push([b"{\"log\":\"x y\",\"deep\":", &deep[..], b"}"].concat());
+    records.push([b"{\"deep\":", &deep[..100_000], b"}"].concat());
+    for record in records {
+        let answer = fluent_bit.json("t", &record);
+        let is_object = answer.is_empty() || (answer.starts_with('{') && answer.len() < 300_000);
+        assert!(is_object, "{}: {answer}", record.escape_ascii());
+        if answer.len() < 10_000 && !answer.is_empty() {
+            assert!(value(&answer).is_object(), "{}: {answer}", record.escape_ascii());
+        }
+    }
+    assert_eq!(value(&fluent_bit.json("t", "no JSON"))["log"], "no JSON");
+}
+
+#[test]
+fn a_record_that_the_host_has_no_memory_for_is_told() {
+    let record = json!({ "log": LINE, "more": "x".repeat(9000) }).to_string();
+    let answer = start("vpcflow_sekoia").with_host_heap(8192).json("t", &record);
+    let message = format!("vpcflow: the host had no memory for this record of {} bytes", record.len());
+    assert_eq!(value(&answer), json!({"error": {"message": message}}));
+    // With a larger heap, or the module's own, it passes.
+    for mut fluent_bit in [start("vpcflow_sekoia").with_host_heap(16 << 10), start("vpcflow_sekoia")] {
+        assert_eq!(value(&fluent_bit.json("t", &record))["source"]["ip"], "172.31.16.139");
+    }
+    let large = json!({ "log": LINE, "more": "x".repeat(900_000) }).to_string();
+    assert_eq!(value(&start("vpcflow_sekoia").json("t", &large))["more"].as_str().unwrap().len(), 900_000);
+}
+
+#[test]
+fn message_pack_is_answered_in_message_pack_without_a_zero_byte() {
+    let record = b"\x81\xa3log\xa3x y";
+    let answer = start("vpcflow_sekoia").message_pack("t", record);
+    let (head, text) = answer.split_at(18);
+    assert_eq!(head, [b"\x81\xa5error\x81\xa7message\xd9", &[text.len() as u8][..]].concat());
+    assert!(std::str::from_utf8(text).unwrap().contains("event_format json"), "{text:?}");
+}
+
+#[test]
+fn a_million_records_need_no_more_memory_than_a_thousand() {
+    let mut fluent_bit = start("vpcflow_elastic");
+    let records = [
+        json!({ "log": LINE, "kubernetes": {"pod": "p"} }),
+        json!({"log": "no flow log"}),
+        json!({"log": "a flow log with \"quotes\"", "message": LINE, "source": "s"}),
+        json!({"srcaddr": "10.0.0.1", "dstaddr": "10.0.0.2", "bytes": 7}),
+        json!({"log": "bytes srcaddr"}),
+        json!({"log": "7 10.0.0.1", "vpcflow_format": "bytes srcaddr"}),
+    ];
+    let records = records.map(|record| record.to_string());
+    let mut memory = 0;
+    for index in 0..1_000_000 {
+        if index == 1000 {
+            memory = fluent_bit.memory_bytes();
+        }
+        let tag = if index % 6 == 4 { format!("file.{}", index % 1200) } else { "flow".into() };
+        fluent_bit.json(&tag, &records[index % 6]);
+    }
+    assert_eq!(fluent_bit.memory_bytes(), memory);
+    assert!(memory < 4 << 20, "{memory} bytes");
+}
+
+/// What Fluent Bit's runtime has: WAMR 2.4 as Fluent Bit 5.1 builds it.
+fn fluent_bits_features() -> WasmFeatures {
+    WasmFeatures::FLOATS
+        | WasmFeatures::BULK_MEMORY
+        | WasmFeatures::MULTI_VALUE
+        | WasmFeatures::REFERENCE_TYPES
+        | WasmFeatures::SATURATING_FLOAT_TO_INT
+        | WasmFeatures::SIGN_EXTENSION
+        // How the validator calls the types of reference-types.
+        | WasmFeatures::GC_TYPES
+}
+
+#[test]
+fn the_core_module_needs_nothing_that_fluent_bit_refuses() {
+    Validator::new_with_features(fluent_bits_features()).validate_all(CORE).unwrap();
+    // And the validator does look: the component's core has SIMD.
+    let inner = Parser::new(0).parse_all(vpcflow_modules::COMPONENT).find_map(|payload| match payload.unwrap() {
+        Payload::ModuleSection { unchecked_range, .. } => {
+            Some(unchecked_range.start as usize..unchecked_range.end as usize)
+        }
+        _ => None,
+    });
+    let error = Validator::new_with_features(fluent_bits_features())
+        .validate_all(&vpcflow_modules::COMPONENT[inner.unwrap()])
+        .map(drop)
+        .unwrap_err();
+    assert!(error.to_string().contains("SIMD"), "{error}");
+
+    let (mut imports, mut exports) = (0, Vec::new());
+    for payload in Parser::new(0).parse_all(CORE) {
+        match payload.unwrap() {
+            Payload::ImportSection(section) => imports += section.count(),
+            Payload::ExportSection(section) => exports.extend(section.into_iter().map(|export| export.unwrap().name)),
+            _ => {}
+        }
+    }
+    assert_eq!(imports, 0);
+    for name in ["memory", "malloc", "free", "vpcflow_sekoia", "vpcflow_elastic_or_drop"] {
+        assert!(exports.contains(&name), "{exports:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! AWS on loopback: moto's server (`aws/server.py`) and the `aws` command, in a virtual environment
 //! of Python that the tests make themselves.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// Set where nothing may be left out, as in `.ci/run`.
-const LEAVE_NOTHING_OUT: &str = "VPCFLOW_LEAVE_NOTHING_OUT";
+use crate::environment;
 
 /// A bucket that announces its objects in a queue, which moves a message away at the third receipt.
 pub const BUCKET: &str = "flow-logs";
@@ -248,44 +247,10 @@ pub fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A virtual environment with `aws/requirements.txt`; made once, and again when that changes.
+/// A virtual environment with `aws/requirements.txt`.
 pub fn environment() -> Option<&'static Path> {
     static ENVIRONMENT: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let made = ENVIRONMENT.get_or_init(|| match make_environment() {
-        Ok(path) => Some(path),
-        Err(error) => {
-            assert!(std::env::var_os(LEAVE_NOTHING_OUT).is_none(), "{error}");
-            // Past the test's captured output.
-            let _ = writeln!(std::io::stderr(), "\nLEFT OUT: every test that needs AWS: {error}");
-            None
-        }
-    });
-    made.as_deref()
-}
-
-fn make_environment() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("aws-environment");
-    let requirements = fs::read_to_string(here().join("aws/requirements.txt")).unwrap();
-    let stamp = folder.join("requirements.txt");
-    // Other processes of the same tests.
-    let lock = File::create(folder.with_extension("lock")).map_err(|error| error.to_string())?;
-    lock.lock().map_err(|error| error.to_string())?;
-    if fs::read_to_string(&stamp).is_ok_and(|made| made == requirements) {
-        return Ok(folder);
-    }
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-    let pip = folder.join("bin/pip");
-    run(Command::new(pip)
-        .args(["install", "--quiet", "--disable-pip-version-check", "-r"])
-        .arg(here().join("aws/requirements.txt")))?;
-    fs::write(&stamp, requirements).map_err(|error| error.to_string())?;
-    Ok(folder)
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    match command.output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(format!("{command:?} fails: {}", told(&output))),
-        Err(error) => Err(format!("{command:?}: {error}")),
-    }
+    let make =
+        || environment::python("aws-environment", &here().join("aws/requirements.txt"), "every test that needs AWS");
+    ENVIRONMENT.get_or_init(make).as_deref()
 }

@@ -5,6 +5,7 @@ mod check_config;
 mod event_options;
 mod explain;
 mod fields;
+mod module;
 #[cfg(feature = "s3")]
 mod pull;
 mod transform;
@@ -35,6 +36,7 @@ enum Command {
     Pull(Box<pull::Arguments>),
     Explain(explain::Arguments),
     Fields(fields::Arguments),
+    Module(module::Arguments),
     #[cfg(feature = "s3")]
     CheckConfig(check_config::Arguments),
 }
@@ -46,6 +48,7 @@ Examples:
   vpcflow pull sqs --queue-name vpcflow --event-id --output events/
   vpcflow explain '2 123456789010 eni-1235b8ca123456789 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK'
   vpcflow fields --markdown
+  vpcflow module component --output vpcflow.wasm
   vpcflow transform --help
 
 Exit status: 0 on success, 1 if --strict was asked for and a record was rejected, 2 on an error.";
@@ -73,6 +76,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Pull(arguments) => arguments.run(),
         Command::Explain(arguments) => arguments.run(),
         Command::Fields(arguments) => arguments.run(),
+        Command::Module(arguments) => arguments.run(),
         #[cfg(feature = "s3")]
         Command::CheckConfig(arguments) => arguments.run(),
     }

@@ -81,7 +81,8 @@ impl CarrierTransformer {
     /// Transforms the record in `object`, a JSON object, and appends one JSON object to `output`, or nothing.
     /// A header line is in force for the objects of its `stream`, a name such as a tag or a file.
     pub fn transform(&mut self, stream: &[u8], object: &[u8], output: &mut Vec<u8>) -> Carried {
-        let text = String::from_utf8_lossy(object);
+        // Not `from_utf8_lossy` at once: without SIMD it goes byte by byte.
+        let text = str::from_utf8(object).map_or_else(|_| String::from_utf8_lossy(object), Cow::Borrowed);
         let json = text.trim_ascii();
         let members = match Members::parse(json) {
             Ok(members) => members,

@@ -119,9 +119,9 @@ fn without_fraction(text: &str) -> Cow<'_, str> {
 
 /// The text of a JSON string.
 pub(crate) fn unquote(json: &str) -> Result<Cow<'_, str>, Box<Fault>> {
-    match json.contains('\\') {
-        true => serde_json::from_str(json).map(Cow::Owned).map_err(|error| bad_json(&error)),
-        false => Ok(Cow::Borrowed(&json[1..json.len() - 1])),
+    match memchr::memchr(b'\\', json.as_bytes()) {
+        Some(_) => serde_json::from_str(json).map(Cow::Owned).map_err(|error| bad_json(&error)),
+        None => Ok(Cow::Borrowed(&json[1..json.len() - 1])),
     }
 }
 

@@ -248,15 +248,20 @@ pub fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Says that tests are left out, which is a failure where nothing may be.
+pub fn leave_out(tests: &str, reason: &str) {
+    assert!(std::env::var_os(LEAVE_NOTHING_OUT).is_none(), "{reason}");
+    // Past the test's captured output.
+    let _ = writeln!(std::io::stderr(), "\nLEFT OUT: {tests}: {reason}");
+}
+
 /// A virtual environment with `aws/requirements.txt`; made once, and again when that changes.
 pub fn environment() -> Option<&'static Path> {
     static ENVIRONMENT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let made = ENVIRONMENT.get_or_init(|| match make_environment() {
         Ok(path) => Some(path),
         Err(error) => {
-            assert!(std::env::var_os(LEAVE_NOTHING_OUT).is_none(), "{error}");
-            // Past the test's captured output.
-            let _ = writeln!(std::io::stderr(), "\nLEFT OUT: every test that needs AWS: {error}");
+            leave_out("every test that needs AWS", &error);
             None
         }
     });

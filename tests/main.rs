@@ -18,6 +18,7 @@ mod flow_logs;
 mod framing;
 mod golden;
 mod implementation;
+mod line_protocols;
 mod mutations;
 mod parquet;
 mod published;

@@ -40,12 +40,17 @@ fn made_or_left_out(
     match made(name, list, make) {
         Ok(folder) => Some(folder),
         Err(error) => {
-            assert!(std::env::var_os(LEAVE_NOTHING_OUT).is_none(), "{error}");
-            // Past the test's captured output.
-            let _ = writeln!(std::io::stderr(), "\nLEFT OUT: {what}: {error}");
+            leave_out(what, &error);
             None
         }
     }
+}
+
+/// Says that `what` is left out, which is a failure where nothing may be.
+pub fn leave_out(what: &str, reason: &str) {
+    assert!(std::env::var_os(LEAVE_NOTHING_OUT).is_none(), "{what}: {reason}");
+    // Past the test's captured output.
+    let _ = writeln!(std::io::stderr(), "\nLEFT OUT: {what}: {reason}");
 }
 
 fn made(name: &str, list: &Path, make: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {

@@ -21,6 +21,7 @@ mod fluent_bit_host;
 mod framing;
 mod golden;
 mod implementation;
+mod line_protocols;
 mod modules;
 mod mutations;
 mod parquet;

@@ -2,6 +2,7 @@
 
 mod directory;
 mod file;
+mod rotated;
 mod stream;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 pub use directory::{DirectorySink, Rotation};
 pub use file::{Compression, FileSink};
+pub use rotated::RotatedSink;
 pub use stream::{StandardOutput, StreamSink};
 
 /// Takes events. After an error it takes no more.

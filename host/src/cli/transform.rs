@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use same_file::Handle;
 
@@ -21,7 +21,7 @@ use crate::engine::Counts;
 use crate::output::{Output, Watcher};
 use crate::pump::{PumpError, pump};
 use crate::reject::Reject;
-use crate::sink::{Sink, StreamSink, tell};
+use crate::sink::{RotatedSink, Sink, StreamSink, tell};
 use crate::source::Source;
 
 /// Turn flow log records into ECS events, one JSON object a line
@@ -34,7 +34,7 @@ use crate::source::Source;
 ///
 /// When the input pauses, the events of all lines that have arrived are written.
 #[derive(Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, group = ArgGroup::new("files").args(["output", "rejects"]).multiple(true))]
 pub(super) struct Arguments {
     /// Files, folders or globs; none, or `-`: standard input
     paths: Vec<PathBuf>,
@@ -50,6 +50,12 @@ pub(super) struct Arguments {
     /// reason, what was found and wanted, the line itself [default: show the first ten]
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
+
+    /// Append to the files of --output and --rejects, as one process at a time may: for a child that
+    /// is started again and again. A half line that a crash has left at the end is cut off. A file
+    /// that is renamed or removed meanwhile is begun anew under its name
+    #[arg(long, requires = "files")]
+    append: bool,
 
     /// Exit with status 1 if a record was rejected
     #[arg(long)]
@@ -72,6 +78,7 @@ Examples:
   vpcflow transform --format '${srcaddr} ${dstaddr} ${bytes}' flow.log
   vpcflow transform --schema elastic --event-id --geoip-city GeoLite2-City.mmdb AWSLogs/
   tail -f flow.log | vpcflow transform             each line as it arrives
+  vpcflow transform --append -o events.ndjson      as the child of a log shipper
 
 Exit status:
   0  every source was read to its end
@@ -90,7 +97,7 @@ impl Arguments {
         let bytes_read = Arc::new(AtomicU64::new(0));
         let progress = self.progress(&sources);
         let events: Box<dyn Sink> = match &self.output {
-            Some(path) => create(path)?,
+            Some(path) => self.open(path)?,
             None => Box::new(StreamSink(io::stdout())),
         };
         let console = Console {
@@ -99,7 +106,8 @@ impl Arguments {
             progress: progress.clone(),
             bytes_read: bytes_read.clone(),
         };
-        let output = Output::new(events, self.rejects.as_deref().map(create).transpose()?, console);
+        let rejects = self.rejects.as_deref().map(|path| self.open(path)).transpose()?;
+        let output = Output::new(events, rejects, console);
         let outcome = pump(sessions, &settings, sources, output, bytes_read.clone());
         progress.finish_and_clear();
         let totals = match outcome {
@@ -131,7 +139,7 @@ impl Arguments {
             .collect();
         for path in [&self.output, &self.rejects].into_iter().flatten() {
             if !path.exists() {
-                drop(create(path)?);
+                drop(cannot_be_written(path, File::create(path))?);
             }
             // Opened for reading, so that nothing is lost if it is refused.
             let Some(target) = file(path) else { continue };
@@ -141,6 +149,13 @@ impl Arguments {
             taken.push(target);
         }
         Ok(())
+    }
+
+    fn open(&self, path: &Path) -> anyhow::Result<Box<dyn Sink>> {
+        Ok(match self.append {
+            true => Box::new(cannot_be_written(path, RotatedSink::open(path))?),
+            false => Box::new(StreamSink(cannot_be_written(path, File::create(path))?)),
+        })
     }
 
     /// A bar for a person at a terminal, unless the events go to the same terminal.
@@ -173,9 +188,8 @@ impl Arguments {
     }
 }
 
-fn create(path: &Path) -> anyhow::Result<Box<dyn Sink>> {
-    let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
-    Ok(Box::new(StreamSink(file)))
+fn cannot_be_written<T>(path: &Path, outcome: io::Result<T>) -> anyhow::Result<T> {
+    outcome.with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// What has been written.

@@ -64,14 +64,15 @@ impl FileSink {
             let file = OpenOptions::new().write(true).open(path)?;
             return Ok(FileSink { file: Arc::new(file), compression, encoder: None, is_dirty: false });
         }
-        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
+        // Not at an offset of its own: if somebody else truncates it, no hole must come to be.
+        let file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
         let sink = FileSink::append_to(file, compression)?;
-        match path.parent().filter(|_| metadata.is_err()) {
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        check_room(directory)?;
+        if metadata.is_err() {
             // The name of a new file is safe once its directory is.
-            Some(directory) if directory.as_os_str().is_empty() => sync_directory(Path::new(".")),
-            Some(directory) => sync_directory(directory),
-            None => Ok(()),
-        }?;
+            sync_directory(directory)?;
+        }
         Ok(sink)
     }
 
@@ -87,13 +88,18 @@ impl FileSink {
         };
         file.set_len(end)?;
         file.seek(SeekFrom::Start(end))?;
-        // On a full disk it is better not to begin: each attempt costs messages one of their receipts.
-        let probe = file.write_all(&[0; PROBE_BYTES]);
-        file.set_len(end)?;
-        file.seek(SeekFrom::Start(end))?;
-        probe?;
         file.sync_all()?;
         Ok(FileSink { file: Arc::new(file), compression, encoder: None, is_dirty: false })
+    }
+
+    /// Whether `path` leads to this file.
+    pub(super) fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let own = self.file.metadata()?;
+        match path.metadata() {
+            Ok(found) => Ok((found.dev(), found.ino()) == (own.dev(), own.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// How many bytes the file holds.
@@ -104,6 +110,17 @@ impl FileSink {
 
 /// Room that there must be when a file is opened.
 pub(super) const PROBE_BYTES: usize = 256 << 10;
+
+/// On a full disk it is better not to begin: each attempt costs messages one of their receipts. Tried in a file
+/// of its own, since somebody may be reading the other one as it grows.
+fn check_room(directory: &Path) -> io::Result<()> {
+    match tempfile::tempfile_in(directory) {
+        Ok(mut file) => file.write_all(&[0; PROBE_BYTES]),
+        // A file may be written to where none may be made.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(error),
+    }
+}
 
 /// Makes new names in a directory safe.
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {

@@ -1,14 +1,19 @@
 //! The core module, called as Fluent Bit calls it.
 
+mod host;
+mod module;
+
+use std::collections::BTreeSet;
+use std::fs;
 use std::sync::LazyLock;
 
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use vpcflow_modules::CORE;
-use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
 use crate::cases::{self, CaseOptions, SCHEMAS};
-use crate::fluent_bit_host::{FluentBit, Loaded};
 use crate::implementation::{Outcome, open_component};
+use host::{FluentBit, Loaded};
 
 const LINE: &str = "2 123456789010 eni-1235b8ca123456789 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK";
 /// What other parts of a pipeline put into a record.
@@ -93,7 +98,7 @@ fn golden_cases_give_the_components_events_and_the_carried_members() {
             }
         }
     }
-    assert!(events > 1000, "{events}");
+    assert!(events > 900, "{events}");
 }
 
 /// The event of [`LINE`] and what else is in the answer.
@@ -161,9 +166,9 @@ fn members_that_collide_with_the_events_are_kept_apart() {
 #[test]
 fn schemas_name_all_members_of_their_events() {
     for (index, schema) in vpcflow_parser::Schema::ALL.into_iter().enumerate() {
-        let mut found = std::collections::BTreeSet::new();
+        let mut found = BTreeSet::new();
         for case in cases::all() {
-            let events = std::fs::read_to_string(cases::folder().join(case.events_file(SCHEMAS[index]))).unwrap();
+            let events = fs::read_to_string(cases::folder().join(case.events_file(SCHEMAS[index]))).unwrap();
             let keys =
                 events.lines().flat_map(|event| value(event).as_object().unwrap().keys().cloned().collect::<Vec<_>>());
             found.extend(keys);
@@ -276,11 +281,9 @@ fn whatever_comes_in_one_object_or_nothing_goes_out() {
     records.push([b"{\"deep\":", &deep[..100_000], b"}"].concat());
     for record in records {
         let answer = fluent_bit.json("t", &record);
-        let is_object = answer.is_empty() || (answer.starts_with('{') && answer.len() < 300_000);
-        assert!(is_object, "{}: {answer}", record.escape_ascii());
-        if answer.len() < 10_000 && !answer.is_empty() {
-            assert!(value(&answer).is_object(), "{}: {answer}", record.escape_ascii());
-        }
+        // A raw value may be of any depth.
+        let is_object = answer.starts_with('{') && serde_json::from_str::<&RawValue>(&answer).is_ok();
+        assert!(is_object || answer.is_empty(), "{}: {answer}", record.escape_ascii());
     }
     assert_eq!(value(&fluent_bit.json("t", "no JSON"))["log"], "no JSON");
 }
@@ -306,70 +309,4 @@ fn message_pack_is_answered_in_message_pack_without_a_zero_byte() {
     let (head, text) = answer.split_at(18);
     assert_eq!(head, [b"\x81\xa5error\x81\xa7message\xd9", &[text.len() as u8][..]].concat());
     assert!(std::str::from_utf8(text).unwrap().contains("event_format json"), "{text:?}");
-}
-
-#[test]
-fn a_million_records_need_no_more_memory_than_a_thousand() {
-    let mut fluent_bit = start("vpcflow_elastic");
-    let records = [
-        json!({ "log": LINE, "kubernetes": {"pod": "p"} }),
-        json!({"log": "no flow log"}),
-        json!({"log": "a flow log with \"quotes\"", "message": LINE, "source": "s"}),
-        json!({"srcaddr": "10.0.0.1", "dstaddr": "10.0.0.2", "bytes": 7}),
-        json!({"log": "bytes srcaddr"}),
-        json!({"log": "7 10.0.0.1", "vpcflow_format": "bytes srcaddr"}),
-    ];
-    let records = records.map(|record| record.to_string());
-    let mut memory = 0;
-    for index in 0..1_000_000 {
-        if index == 1000 {
-            memory = fluent_bit.memory_bytes();
-        }
-        let tag = if index % 6 == 4 { format!("file.{}", index % 1200) } else { "flow".into() };
-        fluent_bit.json(&tag, &records[index % 6]);
-    }
-    assert_eq!(fluent_bit.memory_bytes(), memory);
-    assert!(memory < 4 << 20, "{memory} bytes");
-}
-
-/// What Fluent Bit's runtime has: WAMR 2.4 as Fluent Bit 5.1 builds it.
-fn fluent_bits_features() -> WasmFeatures {
-    WasmFeatures::FLOATS
-        | WasmFeatures::BULK_MEMORY
-        | WasmFeatures::MULTI_VALUE
-        | WasmFeatures::REFERENCE_TYPES
-        | WasmFeatures::SATURATING_FLOAT_TO_INT
-        | WasmFeatures::SIGN_EXTENSION
-        // How the validator calls the types of reference-types.
-        | WasmFeatures::GC_TYPES
-}
-
-#[test]
-fn the_core_module_needs_nothing_that_fluent_bit_refuses() {
-    Validator::new_with_features(fluent_bits_features()).validate_all(CORE).unwrap();
-    // And the validator does look: the component's core has SIMD.
-    let inner = Parser::new(0).parse_all(vpcflow_modules::COMPONENT).find_map(|payload| match payload.unwrap() {
-        Payload::ModuleSection { unchecked_range, .. } => {
-            Some(unchecked_range.start as usize..unchecked_range.end as usize)
-        }
-        _ => None,
-    });
-    let error = Validator::new_with_features(fluent_bits_features())
-        .validate_all(&vpcflow_modules::COMPONENT[inner.unwrap()])
-        .map(drop)
-        .unwrap_err();
-    assert!(error.to_string().contains("SIMD"), "{error}");
-
-    let (mut imports, mut exports) = (0, Vec::new());
-    for payload in Parser::new(0).parse_all(CORE) {
-        match payload.unwrap() {
-            Payload::ImportSection(section) => imports += section.count(),
-            Payload::ExportSection(section) => exports.extend(section.into_iter().map(|export| export.unwrap().name)),
-            _ => {}
-        }
-    }
-    assert_eq!(imports, 0);
-    for name in ["memory", "malloc", "free", "vpcflow_sekoia", "vpcflow_elastic_or_drop"] {
-        assert!(exports.contains(&name), "{exports:?}");
-    }
 }

@@ -17,7 +17,6 @@ mod event_ids;
 mod explain;
 mod flow_logs;
 mod fluent_bit;
-mod fluent_bit_host;
 mod framing;
 mod golden;
 mod implementation;

@@ -288,7 +288,7 @@ fn write_member(name: &str, json: impl AsRef<[u8]>, output: &mut Vec<u8>) {
 /// The object as it was, with the reason under `error.message`, or elsewhere where it has an `error` of its own.
 fn write_unchanged(json: &str, members: &Members<'_>, message: &str, output: &mut Vec<u8>) {
     let has = |is_it: fn(&str) -> bool| members.iter().any(|(name, _)| is_it(name));
-    output.extend_from_slice(json[..json.len() - 1].as_bytes());
+    output.extend_from_slice(&json.as_bytes()[..json.len() - 1]);
     let comma = if has(|_| true) { "," } else { "" };
     if !has(|name| name == "error" || name.starts_with("error.")) {
         output.extend_from_slice(comma.as_bytes());

@@ -1,7 +1,7 @@
 //! Instructions of WebAssembly that the core module executes for a record. Fluent Bit interprets them, so
 //! they are what its time is made of; and the count is the same on every machine.
 
-use crate::fluent_bit_host::{FluentBit, Loaded};
+use crate::fluent_bit::{FluentBit, Loaded};
 use crate::input::{self, Mix};
 
 const RECORDS: u64 = 2_000;

@@ -6,8 +6,8 @@
 
 mod contestant;
 mod database;
-#[path = "../../fluent_bit_host.rs"]
-mod fluent_bit_host;
+#[path = "../../fluent_bit/host.rs"]
+mod fluent_bit;
 mod input;
 mod interpreted;
 mod moments;

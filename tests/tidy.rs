@@ -16,8 +16,15 @@ fn help(arguments: &[&str]) -> String {
 #[test]
 fn the_readme_names_every_option() {
     let readme = readme();
-    let commands =
-        [&["transform"][..], &["explain"], &["fields"], &["pull", "sqs"], &["pull", "s3"], &["check-config"]];
+    let commands = [
+        &["transform"][..],
+        &["explain"],
+        &["fields"],
+        &["pull", "sqs"],
+        &["pull", "s3"],
+        &["check-config"],
+        &["module"],
+    ];
     let help: String = commands.into_iter().map(help).collect();
     let options: Vec<&str> =
         help.split_ascii_whitespace().filter(|word| word.starts_with("--") && word.len() > 2).collect();

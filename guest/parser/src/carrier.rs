@@ -28,7 +28,7 @@ const MOST_HEADERS: usize = 256;
 pub enum Carried {
     /// The record's event, with the other members of the object.
     Event,
-    /// Nothing: the record is a header line, a blank one or a control message.
+    /// Nothing: the record is a header line or a control message.
     Nothing,
     /// The object as it was, and `error.message`: there is a record, but it cannot become one event.
     Rejected,
@@ -128,9 +128,13 @@ impl CarrierTransformer {
 
     /// Transforms one record into the batch.
     fn attempt(&mut self, stream: &[u8], format: Option<&str>, line: &str) -> Result<(), Failure> {
-        if format.is_none() && is_one_word(line) {
-            // It could be a header line of one column, but other logs have such lines too.
-            return Err(Failure::NoRecord("one word is no flow log record".into()));
+        // These would be skips, or records of their own, in a flow log; others have such lines, too.
+        let begin = line.trim_ascii_start();
+        if begin.is_empty() {
+            return Err(Failure::NoRecord("a blank line".into()));
+        }
+        if begin.starts_with('{') && !may_be_record(line, 0) {
+            return Err(Failure::NoRecord("JSON without a line under message, and without flow log fields".into()));
         }
         let transformer = match format {
             Some(format) => open_given(&mut self.given, self.schema, format).map_err(Failure::Rejected)?,
@@ -139,11 +143,19 @@ impl CarrierTransformer {
                 &mut self.detecting
             }
         };
+        let may_be_header = format.is_none() && begin.starts_with(|letter: char| letter.is_ascii_lowercase());
+        let header = may_be_header.then(|| transformer.header().map(str::to_owned));
         self.batch.clear();
         transformer.transform(line.as_bytes(), &Context::default(), &mut self.batch);
         match (self.batch.counts.events, self.batch.counts.rejects) {
             (1, 0) => Ok(()),
-            (0, 0) => Err(Failure::Nothing),
+            (0, 0) => match header {
+                Some(header) if line.split_ascii_whitespace().all(is_anyones) => {
+                    transformer.set_header(header.as_deref());
+                    Err(Failure::NoRecord("words that could be a header line, but stand in other logs, too".into()))
+                }
+                _ => Err(Failure::Nothing),
+            },
             (0, 1) => {
                 let fault = &self.batch.rejects[0].fault;
                 let is_record = !matches!(fault.reason, Reason::UnknownFormat | Reason::NotARecord | Reason::BadJson);
@@ -164,7 +176,7 @@ impl CarrierTransformer {
         let is_carried = |index: usize, name: &str| match record {
             _ if name == FORMAT_KEY => false,
             Some(record) => index != record,
-            None => belongs_to_record(name).is_none(),
+            None => !belongs_to_record(name),
         };
         let mut collisions = Vec::new();
         for (index, (name, json)) in members.iter().enumerate() {
@@ -231,7 +243,7 @@ fn places<'a>(members: &'a Members<'a>) -> impl Iterator<Item = Place<'a>> {
     });
     let objects = LINE_KEYS.into_iter().filter_map(move |name| {
         let (index, json) = find(name, '{')?;
-        let is_record = Members::parse(json).is_ok_and(|inner| fields_of(&inner).is_some());
+        let is_record = Members::parse(json).is_ok_and(|inner| has_own(&inner));
         is_record.then_some(Place { line: Cow::Borrowed(json), member: Some(index) })
     });
     let fields =
@@ -239,42 +251,59 @@ fn places<'a>(members: &'a Members<'a>) -> impl Iterator<Item = Place<'a>> {
     lines.chain(objects).chain(fields)
 }
 
+/// Whether the parser shall be asked about a line of JSON: it takes any object that has a field.
+fn may_be_record(json: &str, depth: u32) -> bool {
+    const MAX_DEPTH: u32 = 8;
+    // What is no single object, the parser tells apart.
+    let Ok(members) = Members::parse(json) else { return true };
+    match members.message().map(unquote) {
+        Some(Ok(line)) if line.trim_ascii_start().starts_with('{') => {
+            depth < MAX_DEPTH && may_be_record(&line, depth + 1)
+        }
+        Some(_) => true,
+        None => has_own(&members),
+    }
+}
+
+fn has_own(members: &Members<'_>) -> bool {
+    members.iter().any(|(name, _)| is_own(name))
+}
+
 /// The members that belong to a record, as an object of their own.
 fn fields_of(members: &Members<'_>) -> Option<String> {
-    let mut has_record = false;
-    let mut json = Vec::new();
-    for (name, value) in members.iter() {
-        if let Some(is_sure) = belongs_to_record(name) {
-            has_record |= is_sure;
-            write_member(name, value, &mut json);
-        }
-    }
-    if !has_record {
+    if !has_own(members) {
         return None;
+    }
+    let mut json = Vec::new();
+    for (name, value) in members.iter().filter(|(name, _)| belongs_to_record(name)) {
+        write_member(name, value, &mut json);
     }
     json[0] = b'{';
     json.push(b'}');
     String::from_utf8(json).ok()
 }
 
-/// Whether a member belongs to a record, or an envelope of AWS's: surely, or only beside one that does.
-fn belongs_to_record(name: &str) -> Option<bool> {
-    use Field::{Action, Bytes, End, Packets, Protocol, Region, Start, Type, Version};
+/// Whether only records and envelopes of AWS's have a member of this name. `vpc_id` and `account_id`, say, are
+/// also put into the records of other logs, by Fluent Bit itself.
+fn is_own(name: &str) -> bool {
+    use Field::{Dstaddr, Dstport, FlowDirection, InterfaceId, LogStatus, PktDstaddr, PktSrcaddr};
+    use Field::{Srcaddr, Srcport, TcpFlags, TgwAttachmentId, TrafficPath};
     match Field::by_name(name) {
-        // Names that many others use.
-        Some(Version | Type | Start | End | Action | Protocol | Packets | Bytes | Region) => Some(false),
-        Some(_) => Some(true),
-        None => match name {
-            "logEvents" | "awslogs" => Some(true),
-            "messageType" => Some(false),
-            _ => None,
-        },
+        Some(Srcaddr | Dstaddr | Srcport | Dstport | PktSrcaddr | PktDstaddr | InterfaceId | LogStatus) => true,
+        Some(TcpFlags | FlowDirection | TrafficPath | TgwAttachmentId) => true,
+        Some(_) => false,
+        None => matches!(name, "logEvents" | "awslogs"),
     }
 }
 
-fn is_one_word(line: &str) -> bool {
-    let line = line.trim_ascii();
-    !line.is_empty() && !line.starts_with('{') && !line.bytes().any(|byte| byte.is_ascii_whitespace())
+/// Whether a member is part of a record, where there is one.
+fn belongs_to_record(name: &str) -> bool {
+    Field::by_name(name).is_some() || is_own(name) || name == "messageType"
+}
+
+/// Whether a word of a header line is one that anyone uses: `start`, `type`, `bytes`.
+fn is_anyones(word: &str) -> bool {
+    !is_own(word) && Field::by_name(word).is_none_or(|field| !field.info().name.contains('-'))
 }
 
 /// A comma and the member.

@@ -4,10 +4,10 @@
 //! as fields. What else the pipeline has put into the object is carried along.
 
 use std::borrow::Cow;
-use std::iter;
 
-use crate::error::{OpenError, Reason};
+use crate::error::{Fault, OpenError, Reason};
 use crate::field::Field;
+use crate::format::Format;
 use crate::json_record::{Members, unquote};
 use crate::schema::Schema;
 use crate::transformer::{Batch, Context, Options, Transformer};
@@ -22,6 +22,8 @@ const COLLISIONS: &str = "carried";
 const OTHER_ERROR: &str = "vpcflow_error";
 /// Header lines are kept for so many streams; then the one that was used longest ago is forgotten.
 const MOST_HEADERS: usize = 256;
+/// Longer ones are forgotten with their stream: every field of AWS's takes a tenth of this.
+const LONGEST_HEADER: usize = 16 << 10;
 
 /// What became of a carrier's object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +77,8 @@ impl CarrierTransformer {
     /// Opens a transformer to a schema, with default options.
     pub fn open(schema: Schema) -> CarrierTransformer {
         let detecting = open(schema, None).expect("default options are accepted");
+        // Tables that are made at their first use: here, and not where little is left of a small stack.
+        let _ = (Field::by_name("version"), Format::published(0, || b""));
         CarrierTransformer { schema, detecting, headers: Headers::default(), given: None, batch: Batch::default() }
     }
 
@@ -87,8 +91,9 @@ impl CarrierTransformer {
         let members = match Members::parse(json) {
             Ok(members) => members,
             Err(fault) => {
+                // There may be a record in it.
                 write_text(json, &format!("no JSON object: {fault}"), output);
-                return Carried::NoRecord;
+                return Carried::Rejected;
             }
         };
         let outcome = match text {
@@ -108,8 +113,10 @@ impl CarrierTransformer {
 
     /// Writes the event of the first place that holds a record.
     fn event(&mut self, stream: &[u8], members: &Members<'_>, output: &mut Vec<u8>) -> Result<(), Failure> {
-        let format = members.get(FORMAT_KEY).filter(|json| json.starts_with('"'));
-        let format = format.map(unquote).transpose().map_err(|fault| Failure::Rejected(fault.to_string()))?;
+        let format = match members.get(FORMAT_KEY) {
+            Some(json) if !json.starts_with('"') => return Err(Failure::Rejected(format!("{FORMAT_KEY} is no text"))),
+            format => format.map(unquote).transpose().map_err(|fault| Failure::Rejected(fault.to_string()))?,
+        };
         let mut failure = None;
         for place in places(members) {
             match self.attempt(stream, format.as_deref(), &place.line) {
@@ -127,13 +134,12 @@ impl CarrierTransformer {
     }
 
     /// Transforms one record into the batch.
-    fn attempt(&mut self, stream: &[u8], format: Option<&str>, line: &str) -> Result<(), Failure> {
-        // These would be skips, or records of their own, in a flow log; others have such lines, too.
-        let begin = line.trim_ascii_start();
+    fn attempt(&mut self, stream: &[u8], format: Option<&str>, text: &str) -> Result<(), Failure> {
+        let begin = text.trim_ascii_start();
         if begin.is_empty() {
             return Err(Failure::NoRecord("a blank line".into()));
         }
-        if begin.starts_with('{') && !may_be_record(line, 0) {
+        if begin.starts_with('{') && !may_be_record(text, 0) {
             return Err(Failure::NoRecord("JSON without a line under message, and without flow log fields".into()));
         }
         let transformer = match format {
@@ -143,30 +149,21 @@ impl CarrierTransformer {
                 &mut self.detecting
             }
         };
-        let may_be_header = format.is_none() && begin.starts_with(|letter: char| letter.is_ascii_lowercase());
+        let may_be_header = begin.starts_with(|letter: char| letter.is_ascii_lowercase() || letter == '$');
         let header = may_be_header.then(|| transformer.header().map(str::to_owned));
         self.batch.clear();
-        transformer.transform(line.as_bytes(), &Context::default(), &mut self.batch);
-        match (self.batch.counts.events, self.batch.counts.rejects) {
-            (1, 0) => Ok(()),
-            (0, 0) => match header {
-                Some(header) if line.split_ascii_whitespace().all(is_anyones) => {
-                    transformer.set_header(header.as_deref());
-                    Err(Failure::NoRecord("words that could be a header line, but stand in other logs, too".into()))
-                }
-                _ => Err(Failure::Nothing),
-            },
-            (0, 1) => {
-                let fault = &self.batch.rejects[0].fault;
-                let is_record = !matches!(fault.reason, Reason::UnknownFormat | Reason::NotARecord | Reason::BadJson);
-                Err(if is_record { Failure::Rejected } else { Failure::NoRecord }(fault.to_string()))
+        for line in text.split_inclusive('\n') {
+            transformer.transform(line.as_bytes(), &Context::default(), &mut self.batch);
+            if self.batch.counts.events + self.batch.counts.rejects > 1 {
+                break;
             }
-            (events, rejects) => Err(Failure::Rejected(format!(
-                "a payload of {} records, where one object can become one event only: \
-                 read it with vpcflow transform or vpcflow pull",
-                events + rejects
-            ))),
         }
+        let outcome = judge(&self.batch, text);
+        if let (Err(Failure::Rejected(_) | Failure::NoRecord(_)), Some(header)) = (&outcome, header) {
+            // Whatever looked like a header line was none.
+            transformer.set_header(header.as_deref());
+        }
+        outcome
     }
 
     /// The event in the batch, and every member that was no part of the record.
@@ -194,13 +191,39 @@ impl CarrierTransformer {
     }
 }
 
+/// What has become of a text: whether it is one event, nothing, or neither.
+fn judge(batch: &Batch, text: &str) -> Result<(), Failure> {
+    let is_record = |fault: &Fault| match fault.reason {
+        // Where the version and the account fit AWS's own order, it is a flow log.
+        Reason::UnknownFormat => fault.column.is_some_and(|column| column > 2),
+        Reason::NotARecord | Reason::BadJson => false,
+        _ => true,
+    };
+    match (batch.counts.events, &batch.rejects[..]) {
+        (1, []) => Ok(()),
+        (0, []) if !text.trim_ascii_start().starts_with('{') && text.split_ascii_whitespace().all(is_anyones) => {
+            Err(Failure::NoRecord("words that could be a header line, but stand in other logs, too".into()))
+        }
+        (0, []) => Err(Failure::Nothing),
+        (0, rejects) if rejects.iter().all(|reject| !is_record(&reject.fault)) => {
+            Err(Failure::NoRecord(rejects[0].fault.to_string()))
+        }
+        (0, [reject]) => Err(Failure::Rejected(reject.fault.to_string())),
+        _ => Err(Failure::Rejected(
+            "a payload of several records, where one object can become one event only: \
+             read it with vpcflow transform or vpcflow pull"
+                .into(),
+        )),
+    }
+}
+
 impl Headers {
     /// Puts the header of `stream` in force, and keeps that of the stream before.
     fn switch(&mut self, stream: &[u8], transformer: &mut Transformer) {
         if self.current == stream {
             return;
         }
-        if let Some(header) = transformer.header() {
+        if let Some(header) = transformer.header().filter(|header| header.len() <= LONGEST_HEADER) {
             if self.others.len() == MOST_HEADERS {
                 self.others.remove(0);
             }
@@ -231,24 +254,24 @@ fn open_given<'g>(
 }
 
 /// Where a record can be, the most likely place first.
-fn places<'a>(members: &'a Members<'a>) -> impl Iterator<Item = Place<'a>> {
-    let find = |line_key: &str, first: char| {
+fn places<'a>(members: &'a Members<'a>) -> Vec<Place<'a>> {
+    let at = |first: char, name: &str| {
         let mut members = members.iter().enumerate();
-        members.find_map(|(index, (name, json))| (name == line_key && json.starts_with(first)).then_some((index, json)))
+        members.find_map(|(index, (key, json))| (key == name && json.starts_with(first)).then_some((index, json)))
     };
-    let lines = LINE_KEYS.into_iter().filter_map(move |name| {
-        let (index, json) = find(name, '"')?;
+    let lines = LINE_KEYS.iter().filter_map(|name| {
+        let (index, json) = at('"', name)?;
         // What JSON's reader has passed can be unquoted, but for half a surrogate pair.
         Some(Place { line: unquote(json).ok()?, member: Some(index) })
     });
-    let objects = LINE_KEYS.into_iter().filter_map(move |name| {
-        let (index, json) = find(name, '{')?;
-        let is_record = Members::parse(json).is_ok_and(|inner| has_own(&inner));
-        is_record.then_some(Place { line: Cow::Borrowed(json), member: Some(index) })
-    });
-    let fields =
-        iter::once_with(|| fields_of(members)).flatten().map(|json| Place { line: Cow::Owned(json), member: None });
-    lines.chain(objects).chain(fields)
+    let mut places: Vec<Place<'_>> = lines.collect();
+    // Where there is a text, the other members belong to that.
+    if places.iter().all(|place| place.line.trim_ascii().is_empty()) {
+        let objects = LINE_KEYS.iter().filter_map(|name| at('{', name));
+        places.extend(objects.map(|(index, json)| Place { line: Cow::Borrowed(json), member: Some(index) }));
+        places.extend(fields_of(members).map(|json| Place { line: Cow::Owned(json), member: None }));
+    }
+    places
 }
 
 /// Whether the parser shall be asked about a line of JSON: it takes any object that has a field.
@@ -257,6 +280,7 @@ fn may_be_record(json: &str, depth: u32) -> bool {
     // What is no single object, the parser tells apart.
     let Ok(members) = Members::parse(json) else { return true };
     match members.message().map(unquote) {
+        Some(Ok(line)) if line.trim_ascii().is_empty() => false,
         Some(Ok(line)) if line.trim_ascii_start().starts_with('{') => {
             depth < MAX_DEPTH && may_be_record(&line, depth + 1)
         }
@@ -286,11 +310,10 @@ fn fields_of(members: &Members<'_>) -> Option<String> {
 /// Whether only records and envelopes of AWS's have a member of this name. `vpc_id` and `account_id`, say, are
 /// also put into the records of other logs, by Fluent Bit itself.
 fn is_own(name: &str) -> bool {
-    use Field::{Dstaddr, Dstport, FlowDirection, InterfaceId, LogStatus, PktDstaddr, PktSrcaddr};
-    use Field::{Srcaddr, Srcport, TcpFlags, TgwAttachmentId, TrafficPath};
+    use Field::{Dstaddr, Dstport, FlowDirection, LogStatus, PktDstaddr, PktSrcaddr, Srcaddr, Srcport, TcpFlags};
     match Field::by_name(name) {
-        Some(Srcaddr | Dstaddr | Srcport | Dstport | PktSrcaddr | PktDstaddr | InterfaceId | LogStatus) => true,
-        Some(TcpFlags | FlowDirection | TrafficPath | TgwAttachmentId) => true,
+        Some(Srcaddr | Dstaddr | Srcport | Dstport | PktSrcaddr | PktDstaddr) => true,
+        Some(LogStatus | TcpFlags | FlowDirection) => true,
         Some(_) => false,
         None => matches!(name, "logEvents" | "awslogs"),
     }

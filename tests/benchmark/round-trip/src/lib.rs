@@ -36,7 +36,8 @@ macro_rules! filters {
         /// A filter function of Fluent Bit.
         #[unsafe(no_mangle)]
         pub extern "C" fn $name(_: usize, _: usize, _: u32, _: u32, record: usize, length: usize) -> *const u8 {
-            filter(memory::read(record, length).unwrap(), $change)
+            // SAFETY: the host leaves its block alone until this returns.
+            filter(unsafe { memory::read(record, length) }.unwrap(), $change)
         }
     )*};
 }

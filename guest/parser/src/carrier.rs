@@ -25,6 +25,9 @@ const MOST_HEADERS: usize = 256;
 /// Longer ones are forgotten with their stream: every field of AWS's takes a tenth of this.
 const LONGEST_HEADER: usize = 16 << 10;
 
+/// In bytes; longer than a line, but for rare ones.
+const LONG_TEXT: usize = 4096;
+
 /// What became of a carrier's object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carried {
@@ -152,11 +155,13 @@ impl CarrierTransformer {
         let may_be_header = begin.starts_with(|letter: char| letter.is_ascii_lowercase() || letter == '$');
         let header = may_be_header.then(|| transformer.header().map(str::to_owned));
         self.batch.clear();
-        for line in text.split_inclusive('\n') {
-            transformer.transform(line.as_bytes(), &Context::default(), &mut self.batch);
-            if self.batch.counts.events + self.batch.counts.rejects > 1 {
-                break;
-            }
+        // A long one may be of many lines, of which two are too many: the others would only take memory.
+        let mut rest = text;
+        while !rest.is_empty() && self.batch.counts.events + self.batch.counts.rejects < 2 {
+            let length =
+                if rest.len() > LONG_TEXT { rest.find('\n').map_or(rest.len(), |end| end + 1) } else { rest.len() };
+            transformer.transform(&rest.as_bytes()[..length], &Context::default(), &mut self.batch);
+            rest = &rest[length..];
         }
         let outcome = judge(&self.batch, text);
         if let (Err(Failure::Rejected(_) | Failure::NoRecord(_)), Some(header)) = (&outcome, header) {

@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Print its SHA-256, in the form that `sha256sum --check` reads; without --output, nothing else
+    /// Print its SHA-256, as `sha256sum` does; without --output, nothing else
     #[arg(long)]
     checksum: bool,
 

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::envelope::MAX_DEPTH;
 use crate::error::{Fault, OpenError, Reason};
 use crate::field::Field;
 use crate::format::Format;
@@ -24,7 +25,6 @@ const OTHER_ERROR: &str = "vpcflow_error";
 const MOST_HEADERS: usize = 256;
 /// Longer ones are forgotten with their stream: every field of AWS's takes a tenth of this.
 const LONGEST_HEADER: usize = 16 << 10;
-
 /// In bytes; longer than a line, but for rare ones.
 const LONG_TEXT: usize = 4096;
 
@@ -228,6 +228,8 @@ impl Headers {
         if self.current == stream {
             return;
         }
+        // Taken out first, so that it is not the one that makes room.
+        let kept = self.others.iter().position(|(name, _)| name == stream).map(|index| self.others.remove(index));
         if let Some(header) = transformer.header().filter(|header| header.len() <= LONGEST_HEADER) {
             if self.others.len() == MOST_HEADERS {
                 self.others.remove(0);
@@ -236,7 +238,6 @@ impl Headers {
         }
         self.current.clear();
         self.current.extend_from_slice(stream);
-        let kept = self.others.iter().position(|(name, _)| name == stream).map(|index| self.others.remove(index));
         transformer.set_header(kept.as_ref().map(|(_, header)| &**header));
     }
 }
@@ -281,7 +282,6 @@ fn places<'a>(members: &'a Members<'a>) -> Vec<Place<'a>> {
 
 /// Whether the parser shall be asked about a line of JSON: it takes any object that has a field.
 fn may_be_record(json: &str, depth: u32) -> bool {
-    const MAX_DEPTH: u32 = 8;
     // What is no single object, the parser tells apart.
     let Ok(members) = Members::parse(json) else { return true };
     match members.message().map(unquote) {

@@ -20,7 +20,7 @@ use crate::text_record::{check_length, check_utf8};
 use crate::value::LARGEST_TIME_IN_MILLIS;
 
 /// Envelopes within envelopes; AWS's own have three layers.
-const MAX_DEPTH: u32 = 8;
+pub(crate) const MAX_DEPTH: u32 = 8;
 
 /// What an envelope says of one record, and what it has found there.
 pub(crate) struct Unpacked<'a> {

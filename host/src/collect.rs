@@ -29,11 +29,10 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Context, Session};
-use crate::framing::{Framer, Lines};
+use crate::framing::{Framer, Lines, decompress};
 use crate::output::Output;
 use crate::pump::{PumpError, Settings, lock, now};
 use crate::sink::visible;
-use crate::source;
 use object::{Failure, Object, Store};
 use telemetry::{Metrics, Recorder};
 
@@ -171,7 +170,7 @@ impl<F: Feed> Collection<F> {
                 Failure::Stopped => Failure::Stopped,
             })
         };
-        let reader = source::decompress(self.store.read(object)).map_err(failed)?;
+        let reader = decompress(self.store.read(object)).map_err(failed)?;
         let mut framer = Framer::new(reader, self.settings.framing());
         let mut context = Context { origin: name.clone(), offset: 0, collected_at: None };
         let mut header = None;

@@ -1,6 +1,6 @@
 //! The host of vpcflow's modules: reads lines, runs them through a WASM component, writes events.
 //!
-//! The flow: [`source`] opens and decompresses (`parquet`: rows to lines), [`framing`] cuts at line
+//! The flow: [`source`] opens, [`framing`] decompresses (of Parquet, rows to lines) and cuts at line
 //! ends, [`engine`] runs the module, [`output`] counts and hands on to a [`sink`]. [`pump`] turns the wheel
 //! for files and pipes, `collect` for queues and buckets. `cli` is the command line.
 //!
@@ -12,13 +12,11 @@ mod collect;
 #[cfg(feature = "s3")]
 mod config;
 pub mod engine;
-pub mod framing;
 pub mod output;
-#[cfg(feature = "parquet")]
-mod parquet;
 pub mod pump;
 pub mod reject;
 pub mod sink;
 pub mod source;
 
 pub use cli::main;
+pub use vpcflow_framing as framing;

@@ -1,16 +1,14 @@
 //! Where lines come from: standard input, files, folders and globs, each plain, gzip, zstd or Parquet.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, IsTerminal, Read, Seek, SeekFrom};
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::bufread::MultiGzDecoder;
 use walkdir::WalkDir;
 
-#[cfg(feature = "parquet")]
-use crate::parquet::ParquetLines;
+use crate::framing::{ParquetLines, decompress, is_parquet};
 use crate::sink::tell;
 
 /// One stream of lines.
@@ -46,11 +44,6 @@ pub enum SourceError {
     #[error("{0}: no file there")]
     Empty(String),
 }
-
-/// What a stream begins with.
-pub(crate) const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
-pub(crate) const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-const PARQUET_MAGIC: &[u8] = b"PAR1";
 
 impl Source {
     /// The sources that `paths` name, in order; folders and globs in the order of their file names.
@@ -105,13 +98,13 @@ impl Source {
                 if io::stdin().is_terminal() {
                     tell(format_args!("reading flow log lines from the terminal; end with Ctrl-D, see --help"));
                 }
-                decompress(Counted { reader: io::stdin(), bytes_read })
+                Ok(Box::new(decompress(Counted { reader: io::stdin(), bytes_read })?))
             }
             Source::File(path) => {
                 let file = File::open(path)?;
                 match file.metadata()?.is_file() && is_parquet(&file)? {
-                    true => parquet_lines(file, bytes_read),
-                    false => decompress(Counted { reader: file, bytes_read }),
+                    true => Ok(Box::new(ParquetLines::open(file, bytes_read)?)),
+                    false => Ok(Box::new(decompress(Counted { reader: file, bytes_read })?)),
                 }
             }
         }
@@ -149,70 +142,6 @@ fn add_glob(path: &Path, error: io::Error, sources: &mut Vec<Source>) -> Result<
         }
     }
     if sources.len() == before { Err(SourceError::Empty(pattern)) } else { Ok(()) }
-}
-
-/// Decompresses what `reader` gives, as its first bytes tell.
-pub(crate) fn decompress(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
-    let magic = first_bytes(&mut reader, &[GZIP_MAGIC, ZSTD_MAGIC])?;
-    let is_gzip = magic.starts_with(GZIP_MAGIC);
-    let is_zstd = magic.starts_with(ZSTD_MAGIC);
-    let whole = Cursor::new(magic).chain(reader);
-    match () {
-        () if is_gzip => unpacked(Pieces(MultiGzDecoder::new(BufReader::with_capacity(64 << 10, whole)))),
-        () if is_zstd => unpacked(Pieces(zstd::stream::read::Decoder::new(whole)?)),
-        () => unpacked(whole),
-    }
-}
-
-/// Parquet begins at its end, so that of a stream it is written to a temporary file first.
-fn unpacked(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
-    let magic = first_bytes(&mut reader, &[PARQUET_MAGIC])?;
-    let is_parquet = magic == PARQUET_MAGIC;
-    let mut whole = Cursor::new(magic).chain(reader);
-    if !is_parquet {
-        return Ok(Box::new(whole));
-    }
-    let mut file = tempfile::tempfile()?;
-    io::copy(&mut whole, &mut file)?;
-    // The stream has been counted.
-    parquet_lines(file, Arc::default())
-}
-
-fn is_parquet(mut file: &File) -> io::Result<bool> {
-    let magic = first_bytes(&mut file, &[PARQUET_MAGIC])?;
-    file.seek(SeekFrom::Start(0))?;
-    Ok(magic == PARQUET_MAGIC)
-}
-
-#[cfg(not(feature = "parquet"))]
-fn parquet_lines(_: File, _: Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "is Parquet, which this command was built without"))
-}
-
-#[cfg(feature = "parquet")]
-fn parquet_lines(file: File, bytes_read: Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
-    Ok(Box::new(ParquetLines::open(file, bytes_read)?))
-}
-
-/// As many bytes as it takes to tell the magic numbers apart, but no more: more may not have come yet.
-fn first_bytes(reader: &mut impl Read, magics: &[&[u8]]) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let is_open = |bytes: &[u8]| magics.iter().any(|magic| bytes.len() < magic.len() && magic.starts_with(bytes));
-    while is_open(&bytes) && reader.by_ref().take(1).read_to_end(&mut bytes)? == 1 {}
-    Ok(bytes)
-}
-
-/// Reads a decoder in small pieces: one that meets a corrupt place gives nothing of the piece that it
-/// was asked for, not even what stands before that place.
-struct Pieces<R>(R);
-
-const PIECE_BYTES: usize = 4096;
-
-impl<R: Read> Read for Pieces<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = buffer.len().min(PIECE_BYTES);
-        self.0.read(&mut buffer[..length])
-    }
 }
 
 /// Counts what is read through it.

@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 use memchr::memrchr;
 
 use super::Sink;
-use crate::source::{GZIP_MAGIC, ZSTD_MAGIC};
+use crate::framing::{GZIP_MAGIC, ZSTD_MAGIC};
 
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

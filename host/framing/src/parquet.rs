@@ -3,7 +3,6 @@
 //!
 //! Batches of rows are read column by column; what is in memory is a batch and a page a column.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,15 +12,15 @@ use parquet::basic::{LogicalType, TimeUnit};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::DataType;
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 
 /// Rows that are read at once.
 const BATCH_ROWS: usize = 1024;
 
 /// Reads the rows of a file as lines.
-pub(crate) struct ParquetLines {
-    reader: SerializedFileReader<File>,
+pub struct ParquetLines<R: ChunkReader + 'static> {
+    reader: SerializedFileReader<R>,
     columns: Vec<Column>,
     next_group: usize,
     /// Of the current row group.
@@ -58,10 +57,10 @@ struct Progress {
     rows_done: u64,
 }
 
-impl ParquetLines {
+impl<R: ChunkReader + 'static> ParquetLines<R> {
     /// Opens a file. `bytes_read` is increased by its size while it is read.
-    pub(crate) fn open(file: File, bytes_read: Arc<AtomicU64>) -> io::Result<ParquetLines> {
-        let bytes = file.metadata()?.len();
+    pub fn open(file: R, bytes_read: Arc<AtomicU64>) -> io::Result<ParquetLines<R>> {
+        let bytes = file.len();
         let reader = without_panic(|| SerializedFileReader::new(file))?;
         let metadata = reader.metadata().file_metadata();
         let columns: Result<Vec<Column>, _> =
@@ -123,7 +122,7 @@ impl ParquetLines {
     }
 }
 
-impl Read for ParquetLines {
+impl<R: ChunkReader + 'static> Read for ParquetLines<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.position == self.lines.len() && !without_panic(|| self.next_batch())? {
             return Ok(0);
@@ -134,7 +133,8 @@ impl Read for ParquetLines {
     }
 }
 
-/// The library panics over some kinds of damage, which costs this file and no other.
+/// The library panics over some kinds of damage, which costs this file and no other. Where a panic aborts,
+/// as on wasm, nothing can be caught: there it costs the instance.
 fn without_panic<T>(action: impl FnOnce() -> Result<T, ParquetError>) -> io::Result<T> {
     let outcome = catch_unwind(AssertUnwindSafe(action));
     outcome.unwrap_or_else(|_| Err(ParquetError::General("its structure is damaged".into()))).map_err(unreadable)

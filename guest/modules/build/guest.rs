@@ -14,16 +14,26 @@ const PROFILE: &str = "module";
 /// Builds `package` and writes it to `file` in `OUT_DIR`, encoded as a component or as the core module
 /// that it is. `sources` are the folders, from the root of the workspace, whose change calls for another build.
 pub fn build(package: &str, file: &str, as_component: bool, sources: &[&str]) {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|folder| folder.join("Cargo.lock").exists());
-    let workspace = workspace.unwrap_or_else(|| fail("no Cargo.lock above the package"));
+    let core = core_module(package, as_component, sources);
+    let core = fs::read(core).unwrap_or_else(|error| fail(format!("{package}: {error}")));
+    let module = if as_component { encode(package, &core) } else { core };
+    fs::write(out_dir().join(file), module).unwrap_or_else(|error| fail(format!("{file}: {error}")));
+}
+
+/// Builds `package` as a core module; gives its path.
+pub fn core_module(package: &str, with_simd: bool, sources: &[&str]) -> PathBuf {
+    let workspace = workspace();
     for source in sources.iter().chain(&["Cargo.toml", "Cargo.lock"]) {
         println!("cargo::rerun-if-changed={}", workspace.join(source).display());
     }
     install_target();
-    let core = build_core(workspace, package, as_component);
-    let core = fs::read(core).unwrap_or_else(|error| fail(format!("{package}: {error}")));
-    let module = if as_component { encode(package, &core) } else { core };
-    fs::write(out_dir().join(file), module).unwrap_or_else(|error| fail(format!("{file}: {error}")));
+    build_core(workspace, package, with_simd)
+}
+
+/// The root of the workspace.
+pub fn workspace() -> &'static Path {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|folder| folder.join("Cargo.lock").exists());
+    workspace.unwrap_or_else(|| fail("no Cargo.lock above the package"))
 }
 
 fn encode(package: &str, core: &[u8]) -> Vec<u8> {
@@ -50,7 +60,7 @@ fn build_core(workspace: &Path, package: &str, with_simd: bool) -> PathBuf {
     let remapped = [(Some(workspace.to_owned()), "/vpcflow"), (cargo_home, "/cargo")];
     let flags =
         remapped.iter().filter_map(|(from, to)| Some(format!("--remap-path-prefix={}={to}", from.as_ref()?.display())));
-    // Every component runtime has 128-bit SIMD, which makes short copies half as many moves.
+    // Every component runtime and browser has 128-bit SIMD, which makes short copies half as many moves.
     // Runtimes of core modules may refuse it, as Fluent Bit does.
     let flags = flags.chain(with_simd.then(|| "-Ctarget-feature=+simd128".to_owned()));
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.collect::<Vec<_>>().join("\x1f"));
@@ -75,7 +85,7 @@ fn install_target() {
     }
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+pub fn run(command: &mut Command) -> Result<(), String> {
     let output = command.output().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
     match output.status.success() {
         true => Ok(()),
@@ -83,7 +93,7 @@ fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-fn out_dir() -> PathBuf {
+pub fn out_dir() -> PathBuf {
     variable("OUT_DIR").into()
 }
 
@@ -91,7 +101,7 @@ fn variable(name: impl AsRef<OsStr>) -> std::ffi::OsString {
     env::var_os(&name).unwrap_or_else(|| fail(format!("cargo sets no {}", name.as_ref().display())))
 }
 
-fn fail(message: impl AsRef<str>) -> ! {
+pub fn fail(message: impl AsRef<str>) -> ! {
     for line in message.as_ref().lines() {
         println!("cargo::error={line}");
     }

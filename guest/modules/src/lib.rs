@@ -5,3 +5,7 @@ pub const COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/component
 
 /// The parser as a core module with Fluent Bit's filter functions, and without SIMD.
 pub const CORE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/core.wasm"));
+
+/// The files of the playground's page by name, `index.html` among them; none, if npm was not there when it was built.
+#[cfg(feature = "playground")]
+pub const PLAYGROUND: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/playground.rs"));

@@ -91,6 +91,22 @@ pub enum Reason {
     BadEnvelope,
 }
 
+impl Reason {
+    /// Its name as the WIT interface spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::LineTooLong => "line-too-long",
+            Reason::NotUtf8 => "not-utf8",
+            Reason::UnknownFormat => "unknown-format",
+            Reason::ColumnCount => "column-count",
+            Reason::BadValue => "bad-value",
+            Reason::BadJson => "bad-json",
+            Reason::NotARecord => "not-a-record",
+            Reason::BadEnvelope => "bad-envelope",
+        }
+    }
+}
+
 /// A record that became no event. Nothing of it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {

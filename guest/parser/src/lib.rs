@@ -27,7 +27,7 @@
 //! objects of fields (`json_record`). Either gives a `record`, of which the schema writes the event (`schema`,
 //! with `json`, `time`, `protocol`, `community_id`, `identity` and `enrichment`).
 //! [`CarrierTransformer`] does the same for one record in an object of another pipeline.
-//! [`describe`] and [`Transformer::explain`] tell people where each value goes.
+//! [`Watch`] looks at what goes by. [`describe`] and [`Transformer::explain`] tell people where each value goes.
 
 mod address;
 mod carrier;
@@ -50,6 +50,7 @@ mod text_record;
 mod time;
 mod transformer;
 mod value;
+mod watch;
 
 pub use carrier::{Carried, CarrierTransformer};
 pub use describe::{FieldDescription, describe};
@@ -57,7 +58,10 @@ pub use enrichment::Databases;
 pub use error::{Fault, FormatError, OpenError, Reason, Reject, RejectedEvent};
 pub use explain::{ColumnReading, Explanation, Outcome};
 pub use field::{Field, FieldInfo};
+pub use line::columns;
+pub use protocol::protocol_name;
 pub use schema::{Schema, TimeField};
 pub use time::Moment;
 pub use transformer::{Batch, Context, Counts, Options, Transformer};
 pub use value::{Kind, Shape};
+pub use watch::{Direction, Flow, Verdict, Watch};

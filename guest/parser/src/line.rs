@@ -1,6 +1,10 @@
 //! A text line to columns: one pass, eight bytes at a time.
 
+use std::ops::Range;
+
 use memchr::memchr;
+
+use crate::format::MAX_COLUMNS;
 
 /// A column's text as a range of the input, and its number once it has been read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,6 +64,13 @@ pub(crate) fn split(input: &[u8], start: usize, values: &mut [Value]) -> Line {
         }
         position += 8;
     }
+}
+
+/// Where the columns of a text line stand in it, in bytes. [`Fault::column`](crate::Fault::column) counts them from 1.
+pub fn columns(line: &[u8]) -> Vec<Range<usize>> {
+    let mut values = [Value::default(); MAX_COLUMNS + 1];
+    let columns = split(line, 0, &mut values).columns.min(values.len());
+    values[..columns].iter().map(|value| value.start..value.end).collect()
 }
 
 /// Where the line that begins at `start` ends: its line feed, or the end of the input.

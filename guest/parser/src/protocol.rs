@@ -10,6 +10,11 @@ pub(crate) fn name(number: u64) -> Option<Text<'static>> {
     Some(name.text()).filter(|text| text.length > 0)
 }
 
+/// The name of an IANA protocol number, as the published Sekoia format has it: `tcp`.
+pub fn protocol_name(number: u8) -> Option<&'static str> {
+    Some(NAMES[usize::from(number)].trim_ascii_end()).filter(|name| !name.is_empty())
+}
+
 static PADDED_NAMES: [Padded; 256] = {
     let mut names = [Padded::new(""); 256];
     let mut index = 0;

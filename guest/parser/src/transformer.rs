@@ -10,6 +10,7 @@ use crate::record::{Record, Text};
 use crate::schema::{Delivery, EventWriter, Schema, TimeField};
 use crate::text_record::{Read, TextReader};
 use crate::time::Moment;
+use crate::watch::{Flow, Watch};
 
 /// How to transform.
 #[derive(Clone, Debug)]
@@ -154,11 +155,22 @@ impl Transformer {
     /// Transforms whole lines and adds to `batch`; the last line may lack its line feed.
     /// Lines and offsets of the rejects count from the beginning of `input`.
     pub fn transform(&mut self, input: &[u8], context: &Context<'_>, batch: &mut Batch) {
+        self.transform_watched(input, context, batch, &mut ());
+    }
+
+    /// The same, with a look at every record that becomes an event.
+    pub fn transform_watched(
+        &mut self,
+        input: &[u8],
+        context: &Context<'_>,
+        batch: &mut Batch,
+        watch: &mut impl Watch,
+    ) {
         self.writer.set_collected_at(context.collected_at);
         let mut start = 0;
         let mut line_number = 0;
         while start < input.len() {
-            let end = self.line(input, start, line_number, context, batch);
+            let end = self.line(input, start, line_number, context, batch, watch);
             line_number += 1;
             start = end + 1;
         }
@@ -167,16 +179,25 @@ impl Transformer {
 
     /// Transforms the line that begins at `start`; gives where it ends.
     #[inline(always)]
-    fn line(&mut self, input: &[u8], start: usize, line: u32, context: &Context<'_>, batch: &mut Batch) -> usize {
+    fn line(
+        &mut self,
+        input: &[u8],
+        start: usize,
+        line: u32,
+        context: &Context<'_>,
+        batch: &mut Batch,
+        watch: &mut impl Watch,
+    ) -> usize {
         if input[start] == b'{' {
             let end = line::end(input, start);
-            self.json_line(&input[start..end], Place { line, offset: start, length: end - start }, context, batch);
+            let place = Place { line, offset: start, length: end - start };
+            self.json_line(&input[start..end], place, context, batch, watch);
             return end;
         }
         let line::Line { columns, end, plain } = self.text.split(input, start);
         let place = Place { line, offset: start, length: end - start };
         if columns > 0 && input[self.text.values(1)[0].start] == b'{' {
-            self.json_line(&input[start..end], place, context, batch);
+            self.json_line(&input[start..end], place, context, batch, watch);
             return end;
         }
         // A carriage return belongs to the line end, not to the record.
@@ -184,17 +205,30 @@ impl Transformer {
         let message = Text { tail: &input[start..], length: end_of_record - start, plain };
         match self.text.read(message, input, columns) {
             Ok(Read::Record(record)) => {
+                let event_start = batch.events.len();
                 self.writer.write(&record, &context.delivery(start, None), &mut batch.events);
                 batch.counts.events += 1;
+                watch.event(&Flow::new(&record, line, start), &mut batch.events, event_start);
             }
-            Ok(Read::Blank | Read::Header) => batch.counts.skips += 1,
+            Ok(Read::Blank) => batch.counts.skips += 1,
+            Ok(Read::Header) => {
+                batch.counts.skips += 1;
+                watch.header(self.text.header());
+            }
             Err(fault) => batch.reject(place, None, *fault),
         }
         end
     }
 
     #[cold]
-    fn json_line(&mut self, line: &[u8], place: Place, context: &Context<'_>, batch: &mut Batch) {
+    fn json_line(
+        &mut self,
+        line: &[u8],
+        place: Place,
+        context: &Context<'_>,
+        batch: &mut Batch,
+        watch: &mut impl Watch,
+    ) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let Transformer { max_line_bytes, text, json: json_record, writer } = self;
         envelope::unpack(line, *max_line_bytes, &mut |Unpacked { object: (at, length), event, content }| {
@@ -207,10 +241,16 @@ impl Transformer {
             };
             match read {
                 Ok(Read::Record(record)) => {
+                    let event_start = batch.events.len();
                     writer.write(&record, &context.delivery(place.offset, event), &mut batch.events);
                     batch.counts.events += 1;
+                    watch.event(&Flow::new(&record, place.line, place.offset), &mut batch.events, event_start);
                 }
-                Ok(Read::Blank | Read::Header) => batch.counts.skips += 1,
+                Ok(Read::Blank) => batch.counts.skips += 1,
+                Ok(Read::Header) => {
+                    batch.counts.skips += 1;
+                    watch.header(text.header());
+                }
                 Err(fault) => batch.reject(place, event, *fault),
             }
         });

@@ -1,0 +1,124 @@
+//! A look at every record that becomes an event, for a caller that counts what goes by or takes a part of it.
+
+use crate::field::Field;
+use crate::record::Record;
+
+/// Who looks. `()` does not, and costs nothing.
+pub trait Watch {
+    /// A header line has come. Where the options give the format, none is in force.
+    fn header(&mut self, header: Option<&str>);
+
+    /// The record of this flow has become the event that `events` ends with, from `event_start` on.
+    /// It may be taken off again (`events.truncate(event_start)`); in the batch's counts it stays.
+    fn event(&mut self, flow: &Flow<'_>, events: &mut Vec<u8>, event_start: usize);
+}
+
+impl Watch for () {
+    #[inline(always)]
+    fn header(&mut self, _: Option<&str>) {}
+
+    #[inline(always)]
+    fn event(&mut self, _: &Flow<'_>, _: &mut Vec<u8>, _: usize) {}
+}
+
+/// What a record says of its flow. Each value is absent where the record has none.
+pub struct Flow<'a> {
+    record: &'a Record<'a>,
+    /// Index of the record's line within the input, from 0.
+    pub line: u32,
+    /// Where its line or object begins within the input, in bytes.
+    pub offset: usize,
+}
+
+/// What became of the traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// `ACCEPT`.
+    Accepted,
+    /// `REJECT`.
+    Rejected,
+}
+
+/// As seen from the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Into it.
+    Ingress,
+    /// Out of it.
+    Egress,
+}
+
+impl<'a> Flow<'a> {
+    #[inline(always)]
+    pub(crate) fn new(record: &'a Record<'a>, line: u32, offset: usize) -> Flow<'a> {
+        Flow { record, line, offset }
+    }
+
+    /// The record as it was received, in UTF-8: a line, or an object of an envelope.
+    pub fn message(&self) -> &'a [u8] {
+        self.record.message.bytes()
+    }
+
+    /// The source address, as the record spells it.
+    pub fn source_address(&self) -> Option<&'a [u8]> {
+        self.text(Field::Srcaddr)
+    }
+
+    /// The destination address, as the record spells it.
+    pub fn destination_address(&self) -> Option<&'a [u8]> {
+        self.text(Field::Dstaddr)
+    }
+
+    /// The destination port.
+    pub fn destination_port(&self) -> Option<u16> {
+        self.number(Field::Dstport).and_then(|port| port.try_into().ok())
+    }
+
+    /// The IANA protocol number.
+    pub fn protocol(&self) -> Option<u8> {
+        self.number(Field::Protocol).and_then(|protocol| protocol.try_into().ok())
+    }
+
+    /// Bytes of the flow.
+    pub fn bytes(&self) -> Option<u64> {
+        self.number(Field::Bytes)
+    }
+
+    /// Packets of the flow.
+    pub fn packets(&self) -> Option<u64> {
+        self.number(Field::Packets)
+    }
+
+    /// When the flow began, in Unix milliseconds.
+    pub fn start_millis(&self) -> Option<u64> {
+        self.number(Field::Start)
+    }
+
+    /// Whether the traffic was let through.
+    pub fn verdict(&self) -> Option<Verdict> {
+        match self.text(Field::Action)? {
+            b"ACCEPT" => Some(Verdict::Accepted),
+            b"REJECT" => Some(Verdict::Rejected),
+            _ => None,
+        }
+    }
+
+    /// Which way the traffic went.
+    pub fn direction(&self) -> Option<Direction> {
+        match self.text(Field::FlowDirection)? {
+            b"ingress" => Some(Direction::Ingress),
+            b"egress" => Some(Direction::Egress),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn text(&self, field: Field) -> Option<&'a [u8]> {
+        self.record.text(field).map(|text| text.bytes())
+    }
+
+    #[inline]
+    fn number(&self, field: Field) -> Option<u64> {
+        self.record.number(field)
+    }
+}

@@ -1,0 +1,82 @@
+// The worker as functions that promise what it answers.
+
+import type { Answer, Databases, Description, Explanation, Progress, Request, Result, Settings } from "./types.ts";
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+  onProgress?: (progress: Progress) => void;
+}
+
+const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+const waiting = new Map<number, Waiting>();
+let lastId = 0;
+
+worker.addEventListener("message", ({ data }: MessageEvent<Answer>) => {
+  const request = waiting.get(data.id);
+  if (data.kind === "progress") {
+    request?.onProgress?.(data.progress);
+    return;
+  }
+  waiting.delete(data.id);
+  if (data.kind === "done") {
+    request?.resolve(data.value);
+  } else {
+    request?.reject(new Error(data.message));
+  }
+});
+
+// The worker itself has failed: nothing that was asked of it will be answered.
+worker.addEventListener("error", (event) => {
+  for (const request of waiting.values()) {
+    request.reject(new Error(event.message || "the parser cannot be loaded"));
+  }
+  waiting.clear();
+});
+
+type Body<R> = R extends { id: number } ? Omit<R, "id"> : never;
+
+interface Watch {
+  onProgress?: (progress: Progress) => void;
+  signal?: AbortSignal;
+}
+
+function ask<T>(body: Body<Request>, { onProgress, signal }: Watch = {}): Promise<T> {
+  const id = ++lastId;
+  return new Promise((resolve, reject) => {
+    waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, onProgress });
+    worker.postMessage({ ...body, id });
+    signal?.addEventListener("abort", () => worker.postMessage({ id, kind: "cancel" }));
+  });
+}
+
+export function describe(): Promise<Description> {
+  return ask({ kind: "describe" });
+}
+
+/** Reads all files; a signal ends it early with what has been found so far. */
+export function read(files: File[], settings: Settings, databases: Databases, watch: Watch): Promise<Result> {
+  return ask({ kind: "read", files, settings, databases }, watch);
+}
+
+/** Explains `line`, before which the whole lines of `before` stand. */
+export function explain(
+  before: string,
+  line: string,
+  settings: Settings,
+  databases: Databases,
+): Promise<Explanation[]> {
+  return ask({ kind: "explain", before, line, settings, databases });
+}
+
+/** Writes the events of all files to a file, or gives them as a blob; fails if `signal` ends it. */
+export function exportEvents(
+  files: File[],
+  settings: Settings,
+  databases: Databases,
+  gzip: boolean,
+  to: FileSystemFileHandle | undefined,
+  signal: AbortSignal,
+): Promise<Blob | null> {
+  return ask({ kind: "export", files, settings, databases, gzip, to }, { signal });
+}

@@ -1,0 +1,161 @@
+// Runs the parser beside the page, so that the page never waits for it.
+
+import init, { describe, Explainer, Reading } from "../generated/parser.js";
+import type { Answer, Databases, Progress, Request, Result, Settings } from "./types.ts";
+
+const ready = init({ module_or_path: new URL("parser_bg.wasm", import.meta.url) });
+
+/** Requests that shall stop. */
+const cancelled = new Set<number>();
+/** How long the parser works before messages are looked for, in milliseconds. */
+const TURN_MILLIS = 30;
+const PROGRESS_MILLIS = 200;
+/** Events are handed on in pieces of this size, in bytes. */
+const PIECE_BYTES = 1 << 20;
+
+addEventListener("message", async ({ data }: MessageEvent<Request>) => {
+  if (data.kind === "cancel") {
+    cancelled.add(data.id);
+    return;
+  }
+  try {
+    await ready;
+    answer({ id: data.id, kind: "done", value: await value(data) });
+  } catch (error) {
+    answer({ id: data.id, kind: "failed", message: error instanceof Error ? error.message : String(error) });
+  } finally {
+    cancelled.delete(data.id);
+  }
+});
+
+function answer(message: Answer) {
+  postMessage(message);
+}
+
+async function value(request: Exclude<Request, { kind: "cancel" }>): Promise<unknown> {
+  switch (request.kind) {
+    case "describe":
+      return JSON.parse(describe());
+    case "read":
+      return read(request.id, request.files, request.settings, request.databases);
+    case "export":
+      return write(request);
+    case "explain": {
+      const explainer = new Explainer(JSON.stringify(request.settings), request.databases.city, request.databases.asn);
+      try {
+        return JSON.parse(explainer.explain(request.before, request.line));
+      } finally {
+        explainer.free();
+      }
+    }
+  }
+}
+
+async function read(id: number, files: File[], settings: Settings, databases: Databases): Promise<Result> {
+  const began = performance.now();
+  const reading = new Reading(JSON.stringify(settings), databases.city, databases.asn);
+  const totalBytes = files.reduce((sum, file) => sum + file.size, 0);
+  const progress = (readBytes: number, withSample: boolean): Progress => ({
+    readBytes,
+    totalBytes,
+    seconds: (performance.now() - began) / 1000,
+    report: JSON.parse(reading.report(withSample)),
+  });
+  let told = began;
+  let before = 0;
+  const failures: Result["failures"] = [];
+  try {
+    for (const file of files) {
+      try {
+        reading.open(file, file.name);
+        for await (const _ of steps(id, reading)) {
+          if (performance.now() - told > PROGRESS_MILLIS) {
+            answer({ id, kind: "progress", progress: progress(before + reading.bytesRead(), false) });
+            told = performance.now();
+          }
+        }
+      } catch (error) {
+        failures.push({ file: file.name, message: String((error as Error).message ?? error) });
+      }
+      if (cancelled.has(id)) {
+        return { ...progress(before + reading.bytesRead(), true), failures, isCancelled: true };
+      }
+      before += file.size;
+    }
+    return { ...progress(totalBytes, true), failures, isCancelled: false };
+  } finally {
+    reading.free();
+  }
+}
+
+/** Transforms the file at hand batch by batch, and gives way to messages now and then. */
+async function* steps(id: number, reading: Reading) {
+  let turn = performance.now();
+  while (!cancelled.has(id) && reading.step()) {
+    yield;
+    if (performance.now() - turn > TURN_MILLIS) {
+      await messages();
+      turn = performance.now();
+    }
+  }
+}
+
+/** Lets messages that have come be handled. A timer would wait for some milliseconds each time. */
+function messages(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}
+
+/** Transforms all files again and writes every event: to a file, or to a blob, which the browser keeps on disk. */
+async function write(request: Extract<Request, { kind: "export" }>): Promise<Blob | null> {
+  const { id, files, gzip, to } = request;
+  const reading = new Reading(JSON.stringify(request.settings), request.databases.city, request.databases.asn);
+  let pieces: Uint8Array[] = [];
+  let bytes = 0;
+  async function* events() {
+    for (const file of files) {
+      reading.open(file, file.name);
+      for await (const _ of steps(id, reading)) {
+        const piece = reading.events();
+        pieces.push(piece);
+        bytes += piece.length;
+        if (bytes >= PIECE_BYTES) {
+          yield* pieces;
+          pieces = [];
+          bytes = 0;
+        }
+      }
+      if (cancelled.has(id)) {
+        throw new Error("cancelled");
+      }
+    }
+    yield* pieces;
+  }
+  const generator = events();
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    async pull(controller) {
+      const { done, value } = await generator.next();
+      if (done) {
+        controller.close();
+      } else if (value.length > 0) {
+        controller.enqueue(value as Uint8Array<ArrayBuffer>);
+      }
+    },
+  });
+  try {
+    const out = gzip ? stream.pipeThrough(new CompressionStream("gzip")) : stream;
+    if (to === undefined) {
+      return await new Response(out).blob();
+    }
+    await out.pipeTo(await to.createWritable());
+    return null;
+  } finally {
+    reading.free();
+  }
+}

@@ -1,0 +1,100 @@
+//! A file of the browser as a reader. Only a Web Worker may read one without waiting for a callback.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+
+use bytes::Bytes;
+use js_sys::Uint8Array;
+use parquet::errors::ParquetError;
+use parquet::file::reader::{ChunkReader, Length};
+use wasm_bindgen::JsValue;
+use web_sys::{Blob, FileReaderSync};
+
+/// What is asked of the browser at once: each time costs it about a millisecond.
+const CHUNK_BYTES: u64 = 4 << 20;
+
+thread_local! {
+    /// The open files. Readers of Parquet must be `Send`, which a browser's object is not; so they hold a number.
+    static FILES: RefCell<BTreeMap<u64, Blob>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// A file that is open until this is dropped.
+pub(crate) struct OpenFile {
+    number: u64,
+    bytes: u64,
+}
+
+impl OpenFile {
+    pub(crate) fn new(file: Blob) -> OpenFile {
+        FILES.with_borrow_mut(|files| {
+            let number = files.last_key_value().map_or(0, |(last, _)| last + 1);
+            let bytes = file.size() as u64;
+            files.insert(number, file);
+            OpenFile { number, bytes }
+        })
+    }
+
+    pub(crate) fn reader(&self) -> Input {
+        Input { file: self.number, bytes: self.bytes, position: 0, chunk: Bytes::new() }
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        FILES.with_borrow_mut(|files| files.remove(&self.number));
+    }
+}
+
+/// Reads an open file.
+#[derive(Clone, Debug)]
+pub(crate) struct Input {
+    file: u64,
+    bytes: u64,
+    position: u64,
+    chunk: Bytes,
+}
+
+fn read_at(file: u64, start: u64, length: u64) -> io::Result<Bytes> {
+    // A file that has changed meanwhile, or may not be read.
+    let failed = |error: JsValue| {
+        let message = js_sys::Reflect::get(&error, &"message".into()).ok().and_then(|message| message.as_string());
+        io::Error::other(message.unwrap_or_else(|| "the browser cannot read the file".into()))
+    };
+    FILES.with_borrow(|files| {
+        let file = files.get(&file).ok_or_else(|| io::Error::other("the file has been closed"))?;
+        let slice = file.slice_with_f64_and_f64(start as f64, (start + length) as f64).map_err(failed)?;
+        let buffer = FileReaderSync::new().and_then(|reader| reader.read_as_array_buffer(&slice)).map_err(failed)?;
+        Ok(Uint8Array::new(&buffer).to_vec().into())
+    })
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.chunk.is_empty() && self.position < self.bytes {
+            self.chunk = read_at(self.file, self.position, CHUNK_BYTES.min(self.bytes - self.position))?;
+            self.position += self.chunk.len() as u64;
+        }
+        let count = (&self.chunk[..]).read(buffer)?;
+        let _ = self.chunk.split_to(count);
+        Ok(count)
+    }
+}
+
+impl Length for Input {
+    fn len(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl ChunkReader for Input {
+    type T = Input;
+
+    fn get_read(&self, start: u64) -> Result<Input, ParquetError> {
+        Ok(Input { position: start, chunk: Bytes::new(), ..*self })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        Ok(read_at(self.file, start, length as u64)?)
+    }
+}

@@ -1,0 +1,200 @@
+//! Files to events, batch after batch.
+
+use std::io::Read;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+use vpcflow_framing::{Framer, Framing, Lines};
+use vpcflow_parser::{Batch, Context, Databases, Flow, Transformer, Watch};
+use wasm_bindgen::JsError;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Blob;
+
+use crate::filter::Filter;
+use crate::input::OpenFile;
+use crate::json;
+use crate::rejects::Rejects;
+use crate::sample::{Origin, Sample};
+use crate::settings::Settings;
+use crate::traffic::{self, Traffic};
+
+/// A batch and its events stay in the processor's caches.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// Reads files, one after the other, and sums up what is in them.
+#[wasm_bindgen]
+pub struct Reading {
+    transformer: Transformer,
+    settings: Settings,
+    framing: Framing,
+    file: Option<File>,
+    files: usize,
+    lines: Lines,
+    batch: Batch,
+    watcher: Watcher,
+    rejects: Rejects,
+    totals: Totals,
+}
+
+struct File {
+    name: String,
+    framer: Framer<Box<dyn Read>>,
+    bytes_read: Arc<AtomicU64>,
+    _open: OpenFile,
+}
+
+/// Over all files.
+#[derive(Clone, Copy, Default, Serialize)]
+struct Totals {
+    lines: u64,
+    events: u64,
+    rejects: u64,
+    skips: u64,
+    /// Of lines, after decompression.
+    bytes: u64,
+}
+
+/// Sees every event, and keeps those that are asked for.
+struct Watcher {
+    filter: Filter,
+    traffic: Traffic,
+    sample: Sample,
+    header: Option<Rc<str>>,
+    file: usize,
+    lines_before: u64,
+}
+
+impl Watch for Watcher {
+    fn header(&mut self, header: Option<&str>) {
+        self.header = header.map(Into::into);
+    }
+
+    #[inline]
+    fn event(&mut self, flow: &Flow<'_>, events: &mut Vec<u8>, event_start: usize) {
+        if !self.filter.takes(flow) {
+            events.truncate(event_start);
+            return;
+        }
+        self.traffic.add(flow);
+        let origin = Origin { file: self.file, lines_before: self.lines_before, header: &self.header };
+        self.sample.offer(flow, &events[event_start..], &origin);
+    }
+}
+
+/// As the page gets it.
+#[derive(Serialize)]
+struct Report<'a> {
+    totals: Totals,
+    /// Of the events that the filter takes.
+    traffic: traffic::Report,
+    rejects: &'a Rejects,
+    sample: Option<&'a Sample>,
+}
+
+#[wasm_bindgen]
+impl Reading {
+    /// Takes `Settings` as JSON, and databases in MaxMind DB format.
+    #[wasm_bindgen(constructor)]
+    pub fn new(settings: &str, city: Option<Vec<u8>>, asn: Option<Vec<u8>>) -> Result<Reading, JsError> {
+        let mut settings = Settings::read(settings).map_err(|error| JsError::new(&error))?;
+        let options = settings.options(Databases { city, asn }).map_err(|error| JsError::new(&error))?;
+        let framing = Framing { batch_bytes: BATCH_BYTES, max_line_bytes: options.max_line_bytes, fill: true };
+        let transformer = Transformer::open(options).map_err(|error| JsError::new(&error.to_string()))?;
+        let watcher = Watcher {
+            filter: std::mem::take(&mut settings.filter),
+            traffic: Traffic::default(),
+            sample: Sample::new(),
+            header: None,
+            file: 0,
+            lines_before: 0,
+        };
+        Ok(Reading {
+            transformer,
+            settings,
+            framing,
+            file: None,
+            files: 0,
+            lines: Lines::default(),
+            batch: Batch::default(),
+            watcher,
+            rejects: Rejects::default(),
+            totals: Totals::default(),
+        })
+    }
+
+    /// Begins a file. Its name enters the event ids.
+    pub fn open(&mut self, file: Blob, name: &str) -> Result<(), JsError> {
+        let bytes_read = Arc::<AtomicU64>::default();
+        let open = OpenFile::new(file);
+        let reader: Box<dyn Read> = Box::new(vpcflow_framing::open(open.reader(), bytes_read.clone())?);
+        self.file = Some(File { name: name.into(), framer: Framer::new(reader, self.framing), bytes_read, _open: open });
+        self.transformer.set_header(None);
+        (self.watcher.header, self.watcher.file, self.watcher.lines_before) = (None, self.files, 0);
+        self.files += 1;
+        Ok(())
+    }
+
+    /// Reads and transforms the next batch of the file; `false` at its end.
+    pub fn step(&mut self) -> Result<bool, JsError> {
+        self.batch.clear();
+        let Some(file) = &mut self.file else { return Ok(false) };
+        match file.framer.next(&mut self.lines) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.file = None;
+                return Ok(false);
+            }
+            Err(error) => {
+                let (offset, rest) = file.framer.rest();
+                self.file = None;
+                let place = format!("{error}, after byte {offset} of its lines and {rest} of an unfinished line");
+                return Err(JsError::new(&place));
+            }
+        }
+        let Lines { offset, is_cut, continues, .. } = self.lines;
+        // The line in whose middle this begins has been counted.
+        self.watcher.lines_before -= u64::from(continues);
+        let context = Context { origin: &file.name, offset, collected_at: self.settings.collected_at() };
+        self.transformer.transform_watched(self.lines.bytes(), &context, &mut self.batch, &mut self.watcher);
+        let place = (self.watcher.lines_before, offset);
+        self.rejects.add(&self.batch.rejects, self.watcher.file, place, self.lines.bytes(), is_cut);
+        let counts = self.batch.counts;
+        self.watcher.lines_before += counts.lines;
+        let totals = &mut self.totals;
+        totals.lines += counts.lines - u64::from(continues);
+        totals.events += counts.events;
+        totals.rejects += counts.rejects;
+        totals.skips += counts.skips;
+        totals.bytes += self.lines.bytes().len() as u64;
+        Ok(true)
+    }
+
+    /// The events of the last step that the filter takes: one JSON object a line.
+    pub fn events(&self) -> Vec<u8> {
+        self.batch.events.clone()
+    }
+
+    /// How many bytes of the file have been read, before decompression.
+    #[wasm_bindgen(js_name = bytesRead)]
+    pub fn bytes_read(&self) -> f64 {
+        self.file.as_ref().map_or(0, |file| file.bytes_read.load(Ordering::Relaxed)) as f64
+    }
+
+    /// Bytes of lines so far, over all files.
+    #[wasm_bindgen(js_name = lineBytes)]
+    pub fn line_bytes(&self) -> f64 {
+        self.totals.bytes as f64
+    }
+
+    /// What has been found so far: a `Report` as JSON, with the sample or without.
+    pub fn report(&self, with_sample: bool) -> String {
+        json(&Report {
+            totals: self.totals,
+            traffic: self.watcher.traffic.report(),
+            rejects: &self.rejects,
+            sample: with_sample.then_some(&self.watcher.sample),
+        })
+    }
+}

@@ -1,0 +1,93 @@
+//! Some of the events: all of them as long as they are few, then every second one, every fourth, and so on.
+
+use std::rc::Rc;
+
+use serde::Serialize;
+use vpcflow_parser::Flow;
+
+/// As many as a table can show.
+const MOST_ROWS: usize = 2000;
+/// Of records and events together.
+const MOST_BYTES: usize = 16 << 20;
+/// A longer event is left out.
+const MOST_ROW_BYTES: usize = 256 << 10;
+
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Sample {
+    rows: Vec<Row>,
+    /// One of so many events is kept, the first among them.
+    every: u64,
+    /// Events that were too long to be kept.
+    too_long: u64,
+    #[serde(skip)]
+    offered: u64,
+    #[serde(skip)]
+    bytes: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    /// Index of the file.
+    file: usize,
+    /// From 1.
+    line: u64,
+    /// The header line in force.
+    header: Option<Rc<str>>,
+    record: String,
+    event: String,
+}
+
+/// Where a record is from.
+pub(crate) struct Origin<'a> {
+    /// Index of the file.
+    pub(crate) file: usize,
+    /// Lines of the file before the input at hand.
+    pub(crate) lines_before: u64,
+    /// The header line in force.
+    pub(crate) header: &'a Option<Rc<str>>,
+}
+
+impl Sample {
+    pub(crate) fn new() -> Sample {
+        Sample { every: 1, ..Sample::default() }
+    }
+
+    #[inline]
+    pub(crate) fn offer(&mut self, flow: &Flow<'_>, event: &[u8], origin: &Origin<'_>) {
+        let number = self.offered;
+        self.offered += 1;
+        if number & (self.every - 1) == 0 {
+            self.add(flow, event, origin);
+        }
+    }
+
+    #[cold]
+    fn add(&mut self, flow: &Flow<'_>, event: &[u8], origin: &Origin<'_>) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned();
+        let bytes = flow.message().len() + event.len();
+        if bytes > MOST_ROW_BYTES {
+            self.too_long += 1;
+            return;
+        }
+        if self.rows.len() == MOST_ROWS || self.bytes + bytes > MOST_BYTES {
+            let mut number = 0;
+            self.rows.retain(|_| {
+                number += 1;
+                number % 2 == 1
+            });
+            self.bytes = self.rows.iter().map(|row| row.record.len() + row.event.len()).sum();
+            self.every *= 2;
+            if (self.offered - 1) & (self.every - 1) != 0 {
+                return;
+            }
+        }
+        self.bytes += bytes;
+        self.rows.push(Row {
+            file: origin.file,
+            line: origin.lines_before + u64::from(flow.line) + 1,
+            header: origin.header.clone(),
+            record: text(flow.message()),
+            event: text(event),
+        });
+    }
+}

@@ -6,6 +6,8 @@ mod event_options;
 mod explain;
 mod fields;
 mod module;
+#[cfg(feature = "playground")]
+mod playground;
 #[cfg(feature = "s3")]
 mod pull;
 mod transform;
@@ -37,6 +39,8 @@ enum Command {
     Explain(explain::Arguments),
     Fields(fields::Arguments),
     Module(module::Arguments),
+    #[cfg(feature = "playground")]
+    Playground(playground::Arguments),
     #[cfg(feature = "s3")]
     CheckConfig(check_config::Arguments),
 }
@@ -49,6 +53,7 @@ Examples:
   vpcflow explain '2 123456789010 eni-1235b8ca123456789 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK'
   vpcflow fields --markdown
   vpcflow module component --output vpcflow.wasm
+  vpcflow playground --open
   vpcflow transform --help
 
 Exit status: 0 on success, 1 if --strict was asked for and a record was rejected, 2 on an error.";
@@ -77,6 +82,8 @@ fn run() -> anyhow::Result<ExitCode> {
         Command::Explain(arguments) => arguments.run(),
         Command::Fields(arguments) => arguments.run(),
         Command::Module(arguments) => arguments.run(),
+        #[cfg(feature = "playground")]
+        Command::Playground(arguments) => arguments.run(),
         #[cfg(feature = "s3")]
         Command::CheckConfig(arguments) => arguments.run(),
     }

@@ -12,6 +12,8 @@ mod collect;
 #[cfg(feature = "s3")]
 mod config;
 pub mod engine;
+#[cfg(any(feature = "s3", feature = "playground"))]
+mod http;
 pub mod output;
 pub mod pump;
 pub mod reject;

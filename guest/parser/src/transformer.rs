@@ -205,10 +205,8 @@ impl Transformer {
         let message = Text { tail: &input[start..], length: end_of_record - start, plain };
         match self.text.read(message, input, columns) {
             Ok(Read::Record(record)) => {
-                let event_start = batch.events.len();
-                self.writer.write(&record, &context.delivery(start, None), &mut batch.events);
-                batch.counts.events += 1;
-                watch.event(&Flow::new(&record, line, start), &mut batch.events, event_start);
+                let delivery = context.delivery(start, None);
+                write(&mut self.writer, &Flow::new(&record, line, start), &delivery, batch, watch);
             }
             Ok(Read::Blank) => batch.counts.skips += 1,
             Ok(Read::Header) => {
@@ -241,10 +239,8 @@ impl Transformer {
             };
             match read {
                 Ok(Read::Record(record)) => {
-                    let event_start = batch.events.len();
-                    writer.write(&record, &context.delivery(place.offset, event), &mut batch.events);
-                    batch.counts.events += 1;
-                    watch.event(&Flow::new(&record, place.line, place.offset), &mut batch.events, event_start);
+                    let flow = Flow::new(&record, place.line, place.offset);
+                    write(writer, &flow, &context.delivery(place.offset, event), batch, watch);
                 }
                 Ok(Read::Blank) => batch.counts.skips += 1,
                 Ok(Read::Header) => {
@@ -254,6 +250,23 @@ impl Transformer {
                 Err(fault) => batch.reject(place, event, *fault),
             }
         });
+    }
+}
+
+/// Writes the event of a record, if it is wanted.
+#[inline(always)]
+fn write(
+    writer: &mut EventWriter,
+    flow: &Flow<'_>,
+    delivery: &Delivery<'_>,
+    batch: &mut Batch,
+    watch: &mut impl Watch,
+) {
+    batch.counts.events += 1;
+    if watch.wants(flow) {
+        let start = batch.events.len();
+        writer.write(flow.record, delivery, &mut batch.events);
+        watch.event(flow, &batch.events[start..]);
     }
 }
 

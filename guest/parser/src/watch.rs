@@ -8,9 +8,11 @@ pub trait Watch {
     /// A header line has come. Where the options give the format, none is in force.
     fn header(&mut self, header: Option<&str>);
 
-    /// The record of this flow has become the event that `events` ends with, from `event_start` on.
-    /// It may be taken off again (`events.truncate(event_start)`); in the batch's counts it stays.
-    fn event(&mut self, flow: &Flow<'_>, events: &mut Vec<u8>, event_start: usize);
+    /// Whether the event of this record is to be written. As an event it counts in any case.
+    fn wants(&mut self, flow: &Flow<'_>) -> bool;
+
+    /// The record's event, which has been written.
+    fn event(&mut self, flow: &Flow<'_>, event: &[u8]);
 }
 
 impl Watch for () {
@@ -18,12 +20,17 @@ impl Watch for () {
     fn header(&mut self, _: Option<&str>) {}
 
     #[inline(always)]
-    fn event(&mut self, _: &Flow<'_>, _: &mut Vec<u8>, _: usize) {}
+    fn wants(&mut self, _: &Flow<'_>) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn event(&mut self, _: &Flow<'_>, _: &[u8]) {}
 }
 
 /// What a record says of its flow. Each value is absent where the record has none.
 pub struct Flow<'a> {
-    record: &'a Record<'a>,
+    pub(crate) record: &'a Record<'a>,
     /// Index of the record's line within the input, from 0.
     pub line: u32,
     /// Where its line or object begins within the input, in bytes.
@@ -82,11 +89,6 @@ impl<'a> Flow<'a> {
     /// Bytes of the flow.
     pub fn bytes(&self) -> Option<u64> {
         self.number(Field::Bytes)
-    }
-
-    /// Packets of the flow.
-    pub fn packets(&self) -> Option<u64> {
-        self.number(Field::Packets)
     }
 
     /// When the flow began, in Unix milliseconds.

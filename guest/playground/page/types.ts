@@ -67,7 +67,6 @@ export interface Report {
 export interface Volume {
   flows: number;
   bytes: number;
-  packets: number;
 }
 
 export interface Traffic {

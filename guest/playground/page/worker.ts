@@ -115,7 +115,8 @@ function messages(): Promise<void> {
 /** Transforms all files again and writes every event: to a file, or to a blob, which the browser keeps on disk. */
 async function write(request: Extract<Request, { kind: "export" }>): Promise<Blob | null> {
   const { id, files, gzip, to } = request;
-  const reading = new Reading(JSON.stringify(request.settings), request.databases.city, request.databases.asn);
+  const settings = { ...request.settings, writesAll: true };
+  const reading = new Reading(JSON.stringify(settings), request.databases.city, request.databases.asn);
   let pieces: Uint8Array[] = [];
   let bytes = 0;
   async function* events() {

@@ -3,11 +3,14 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use js_sys::Uint8Array;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
+use vpcflow_framing::PARQUET_MAGIC;
 use wasm_bindgen::JsValue;
 use web_sys::{Blob, FileReaderSync};
 
@@ -35,8 +38,14 @@ impl OpenFile {
         })
     }
 
-    pub(crate) fn reader(&self) -> Input {
-        Input { file: self.number, bytes: self.bytes, position: 0, chunk: Bytes::new() }
+    pub(crate) fn is_parquet(&self) -> io::Result<bool> {
+        let magic = read_at(self.number, 0, self.bytes.min(PARQUET_MAGIC.len() as u64))?;
+        Ok(magic == PARQUET_MAGIC)
+    }
+
+    /// From the beginning; `bytes_read` counts what is read.
+    pub(crate) fn reader(&self, bytes_read: Arc<AtomicU64>) -> Input {
+        Input { file: self.number, bytes: self.bytes, position: 0, chunk: Bytes::new(), bytes_read }
     }
 }
 
@@ -53,6 +62,7 @@ pub(crate) struct Input {
     bytes: u64,
     position: u64,
     chunk: Bytes,
+    bytes_read: Arc<AtomicU64>,
 }
 
 fn read_at(file: u64, start: u64, length: u64) -> io::Result<Bytes> {
@@ -76,7 +86,8 @@ impl Read for Input {
             self.position += self.chunk.len() as u64;
         }
         let count = (&self.chunk[..]).read(buffer)?;
-        let _ = self.chunk.split_to(count);
+        self.chunk.advance(count);
+        self.bytes_read.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
 }
@@ -91,7 +102,7 @@ impl ChunkReader for Input {
     type T = Input;
 
     fn get_read(&self, start: u64) -> Result<Input, ParquetError> {
-        Ok(Input { position: start, chunk: Bytes::new(), ..*self })
+        Ok(Input { position: start, chunk: Bytes::new(), ..self.clone() })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
-use vpcflow_framing::{Framer, Framing, Lines};
+use vpcflow_framing::{Framer, Framing, Lines, ParquetLines, decompress};
 use vpcflow_parser::{Batch, Context, Databases, Flow, Transformer, Watch};
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -16,7 +16,7 @@ use crate::filter::Filter;
 use crate::input::OpenFile;
 use crate::json;
 use crate::rejects::Rejects;
-use crate::sample::{Origin, Sample};
+use crate::sample::Sample;
 use crate::settings::Settings;
 use crate::traffic::{self, Traffic};
 
@@ -56,9 +56,11 @@ struct Totals {
     bytes: u64,
 }
 
-/// Sees every event, and keeps those that are asked for.
+/// Sees every record, and decides which events are written.
 struct Watcher {
     filter: Filter,
+    /// Whether all events that the filter takes are written, and nothing is summed up; else only those of the sample.
+    writes_all: bool,
     traffic: Traffic,
     sample: Sample,
     header: Option<Rc<str>>,
@@ -72,14 +74,22 @@ impl Watch for Watcher {
     }
 
     #[inline]
-    fn event(&mut self, flow: &Flow<'_>, events: &mut Vec<u8>, event_start: usize) {
+    fn wants(&mut self, flow: &Flow<'_>) -> bool {
         if !self.filter.takes(flow) {
-            events.truncate(event_start);
-            return;
+            return false;
+        }
+        if self.writes_all {
+            return true;
         }
         self.traffic.add(flow);
-        let origin = Origin { file: self.file, lines_before: self.lines_before, header: &self.header };
-        self.sample.offer(flow, &events[event_start..], &origin);
+        self.sample.wants()
+    }
+
+    fn event(&mut self, flow: &Flow<'_>, event: &[u8]) {
+        if !self.writes_all {
+            let line = self.lines_before + u64::from(flow.line) + 1;
+            self.sample.add(flow.message(), event, self.file, line, &self.header);
+        }
     }
 }
 
@@ -104,6 +114,7 @@ impl Reading {
         let transformer = Transformer::open(options).map_err(|error| JsError::new(&error.to_string()))?;
         let watcher = Watcher {
             filter: std::mem::take(&mut settings.filter),
+            writes_all: settings.writes_all,
             traffic: Traffic::default(),
             sample: Sample::new(),
             header: None,
@@ -128,7 +139,10 @@ impl Reading {
     pub fn open(&mut self, file: Blob, name: &str) -> Result<(), JsError> {
         let bytes_read = Arc::<AtomicU64>::default();
         let open = OpenFile::new(file);
-        let reader: Box<dyn Read> = Box::new(vpcflow_framing::open(open.reader(), bytes_read.clone())?);
+        let reader: Box<dyn Read> = match open.is_parquet()? {
+            true => Box::new(ParquetLines::open(open.reader(Arc::default()), bytes_read.clone())?),
+            false => Box::new(decompress(open.reader(bytes_read.clone()))?),
+        };
         self.file = Some(File { name: name.into(), framer: Framer::new(reader, self.framing), bytes_read, _open: open });
         self.transformer.set_header(None);
         (self.watcher.header, self.watcher.file, self.watcher.lines_before) = (None, self.files, 0);
@@ -154,12 +168,13 @@ impl Reading {
             }
         }
         let Lines { offset, is_cut, continues, .. } = self.lines;
+        let bytes = self.lines.bytes();
         // The line in whose middle this begins has been counted.
         self.watcher.lines_before -= u64::from(continues);
         let context = Context { origin: &file.name, offset, collected_at: self.settings.collected_at() };
-        self.transformer.transform_watched(self.lines.bytes(), &context, &mut self.batch, &mut self.watcher);
+        self.transformer.transform_watched(bytes, &context, &mut self.batch, &mut self.watcher);
         let place = (self.watcher.lines_before, offset);
-        self.rejects.add(&self.batch.rejects, self.watcher.file, place, self.lines.bytes(), is_cut);
+        self.rejects.add(&self.batch.rejects, self.watcher.file, place, bytes, is_cut);
         let counts = self.batch.counts;
         self.watcher.lines_before += counts.lines;
         let totals = &mut self.totals;
@@ -167,11 +182,11 @@ impl Reading {
         totals.events += counts.events;
         totals.rejects += counts.rejects;
         totals.skips += counts.skips;
-        totals.bytes += self.lines.bytes().len() as u64;
+        totals.bytes += bytes.len() as u64;
         Ok(true)
     }
 
-    /// The events of the last step that the filter takes: one JSON object a line.
+    /// The events that the last step has written: one JSON object a line.
     pub fn events(&self) -> Vec<u8> {
         self.batch.events.clone()
     }

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use serde::Serialize;
-use vpcflow_parser::Flow;
 
 /// As many as a table can show.
 const MOST_ROWS: usize = 2000;
@@ -37,34 +36,22 @@ struct Row {
     event: String,
 }
 
-/// Where a record is from.
-pub(crate) struct Origin<'a> {
-    /// Index of the file.
-    pub(crate) file: usize,
-    /// Lines of the file before the input at hand.
-    pub(crate) lines_before: u64,
-    /// The header line in force.
-    pub(crate) header: &'a Option<Rc<str>>,
-}
-
 impl Sample {
     pub(crate) fn new() -> Sample {
         Sample { every: 1, ..Sample::default() }
     }
 
+    /// Whether the next event shall be added.
     #[inline]
-    pub(crate) fn offer(&mut self, flow: &Flow<'_>, event: &[u8], origin: &Origin<'_>) {
+    pub(crate) fn wants(&mut self) -> bool {
         let number = self.offered;
         self.offered += 1;
-        if number & (self.every - 1) == 0 {
-            self.add(flow, event, origin);
-        }
+        number & (self.every - 1) == 0
     }
 
-    #[cold]
-    fn add(&mut self, flow: &Flow<'_>, event: &[u8], origin: &Origin<'_>) {
+    pub(crate) fn add(&mut self, record: &[u8], event: &[u8], file: usize, line: u64, header: &Option<Rc<str>>) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned();
-        let bytes = flow.message().len() + event.len();
+        let bytes = record.len() + event.len();
         if bytes > MOST_ROW_BYTES {
             self.too_long += 1;
             return;
@@ -82,12 +69,6 @@ impl Sample {
             }
         }
         self.bytes += bytes;
-        self.rows.push(Row {
-            file: origin.file,
-            line: origin.lines_before + u64::from(flow.line) + 1,
-            header: origin.header.clone(),
-            record: text(flow.message()),
-            event: text(event),
-        });
+        self.rows.push(Row { file, line, header: header.clone(), record: text(record), event: text(event) });
     }
 }

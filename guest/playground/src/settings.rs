@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     /// Unix seconds and nanoseconds.
     collected_at: Option<(u64, u32)>,
     pub(crate) filter: Filter,
+    /// Whether every event is written that the filter takes.
+    pub(crate) writes_all: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! Traffic over time, in buckets that grow wider as the time span does.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use serde::Serialize;
 
@@ -35,8 +35,10 @@ const WIDTHS: [u64; 14] = [
 pub(crate) struct Timeline {
     /// Index into `WIDTHS`.
     width: usize,
-    /// By number of the bucket since 1970; for each verdict what began then.
-    buckets: BTreeMap<u64, [Volume; Verdict::COUNT]>,
+    /// The number of the first bucket since 1970.
+    first: u64,
+    /// For each verdict what began then.
+    buckets: VecDeque<[Volume; Verdict::COUNT]>,
     /// What has no time.
     undated: Volume,
 }
@@ -60,45 +62,68 @@ struct Bucket {
 }
 
 impl Timeline {
+    #[inline]
     pub(crate) fn add(&mut self, start_millis: Option<u64>, verdict: Verdict, volume: Volume) {
         let Some(start_millis) = start_millis else {
             self.undated.add(volume);
             return;
         };
-        let bucket = self.buckets.entry(start_millis / WIDTHS[self.width]).or_default();
-        bucket[verdict as usize].add(volume);
-        // Only a new bucket makes the span longer, but to ask always is as cheap.
-        while self.span() > MOST_BUCKETS && self.width + 1 < WIDTHS.len() {
-            self.widen();
+        let index = (start_millis / WIDTHS[self.width]).wrapping_sub(self.first) as usize;
+        match self.buckets.get_mut(index) {
+            Some(bucket) => bucket[verdict as usize].add(volume),
+            None => self.bucket(start_millis)[verdict as usize].add(volume),
         }
     }
 
-    /// From the first bucket to the last one.
-    fn span(&self) -> u64 {
-        let ends = self.buckets.first_key_value().zip(self.buckets.last_key_value());
-        ends.map_or(0, |((first, _), (last, _))| last - first + 1)
+    /// The bucket of a time outside of all that there are.
+    #[cold]
+    fn bucket(&mut self, start_millis: u64) -> &mut [Volume; Verdict::COUNT] {
+        loop {
+            let number = start_millis / WIDTHS[self.width];
+            if self.buckets.is_empty() {
+                self.first = number;
+            }
+            let first = self.first.min(number);
+            let end = (self.first + self.buckets.len() as u64).max(number + 1);
+            if end - first > MOST_BUCKETS && self.width + 1 < WIDTHS.len() {
+                self.widen();
+                continue;
+            }
+            while self.first > first {
+                self.buckets.push_front(Default::default());
+                self.first -= 1;
+            }
+            self.buckets.resize((end - first) as usize, Default::default());
+            return &mut self.buckets[(number - first) as usize];
+        }
     }
 
     fn widen(&mut self) {
         let factor = WIDTHS[self.width + 1] / WIDTHS[self.width];
-        self.width += 1;
-        for (number, narrow) in std::mem::take(&mut self.buckets) {
-            let wide = self.buckets.entry(number / factor).or_default();
-            for (volume, more) in wide.iter_mut().zip(narrow) {
-                volume.add(more);
+        let narrow = std::mem::take(&mut self.buckets);
+        let first = self.first / factor;
+        for (number, volumes) in (self.first..).zip(narrow) {
+            let index = (number / factor - first) as usize;
+            if index == self.buckets.len() {
+                self.buckets.push_back(volumes);
+            } else {
+                for (volume, more) in self.buckets[index].iter_mut().zip(volumes) {
+                    volume.add(more);
+                }
             }
         }
+        (self.width, self.first) = (self.width + 1, first);
     }
 
     pub(crate) fn report(&self) -> Report {
         let width_millis = WIDTHS[self.width];
-        let bucket = |(number, [accepted, rejected, unknown]): (&u64, &[Volume; 3])| Bucket {
+        let buckets = (self.first..).zip(&self.buckets).map(|(number, &[accepted, rejected, unknown])| Bucket {
             start_millis: number * width_millis,
-            accepted: *accepted,
-            rejected: *rejected,
-            unknown: *unknown,
-        };
-        Report { width_millis, buckets: self.buckets.iter().map(bucket).collect(), undated: self.undated }
+            accepted,
+            rejected,
+            unknown,
+        });
+        Report { width_millis, buckets: buckets.collect(), undated: self.undated }
     }
 }
 
@@ -109,7 +134,7 @@ mod tests {
     #[test]
     fn buckets_grow_wider_and_lose_nothing() {
         let mut timeline = Timeline::default();
-        let one = Volume { flows: 1, bytes: 10, packets: 2 };
+        let one = Volume { flows: 1, bytes: 10 };
         timeline.add(None, Verdict::Unknown, one);
         // From seconds apart to millennia.
         let mut at = 1_600_000_000_000;
@@ -128,7 +153,7 @@ mod tests {
             assert_eq!(sum(|bucket| bucket.rejected), count / 2);
         }
         timeline.add(Some(0), Verdict::Accepted, one);
-        assert!(timeline.span() <= MOST_BUCKETS);
+        assert!(timeline.buckets.len() as u64 <= MOST_BUCKETS);
         assert_eq!(timeline.report().undated.bytes, 10);
         assert_eq!(timeline.width, WIDTHS.len() - 1);
     }

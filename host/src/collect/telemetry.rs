@@ -1,6 +1,5 @@
 //! What is told while the process runs: logs to standard error, metrics and health over HTTP.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,10 +11,7 @@ use clap::{Args, ValueEnum};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -28,6 +24,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::engine::Counts;
+use crate::http::{self, listen_address};
 use crate::output::Watcher;
 use crate::reject::Reject;
 use crate::sink::visible;
@@ -57,11 +54,6 @@ enum LogFormat {
     Json,
 }
 
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    let address = if text.parse::<u16>().is_ok() { format!("127.0.0.1:{text}") } else { text.to_owned() };
-    address.parse().map_err(|_| "wanted an address and a port as in 127.0.0.1:9464, or a port".into())
-}
-
 impl Telemetry {
     /// Starts logging. `write` takes each line.
     pub(crate) fn start_logging<W: io::Write + 'static>(&self, writer: impl Fn() -> W + Send + Sync + 'static) {
@@ -83,24 +75,7 @@ impl Telemetry {
         let listener = listener.with_context(|| format!("--metrics-listen {address}: cannot listen there"))?;
         let address = listener.local_addr()?;
         tracing::info!(%address, "serving metrics");
-        tokio::spawn(async move {
-            loop {
-                let Ok((stream, _)) = listener.accept().await else {
-                    // Too many open files, which passes.
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    continue;
-                };
-                let metrics = metrics.clone();
-                tokio::spawn(async move {
-                    let service = service_fn(|request| {
-                        let response = metrics.answer(&request);
-                        async { Ok::<_, Infallible>(response) }
-                    });
-                    // A client that goes away does not matter.
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-        });
+        tokio::spawn(http::serve(listener, move |request| metrics.answer(request)));
         Ok(())
     }
 }

@@ -1,0 +1,2 @@
+import { describe } from "./parser.ts";
+describe().then((description) => console.log(description.schemas));

@@ -25,6 +25,7 @@ mod modules;
 mod mutations;
 mod parquet;
 mod published;
+mod playground;
 mod pump;
 mod runtimes;
 mod sign_in;

@@ -12,7 +12,9 @@ use crate::guest::{core_module, fail, out_dir, run, workspace};
 
 /// What the page is made of, from the root of the workspace.
 const FOLDER: &str = "guest/playground";
-const SOURCES: [&str; 3] = ["guest/parser", "host/framing", FOLDER];
+/// AWS's published records, which the page offers.
+const SAMPLES: &str = "tests/data/aws-samples.tsv";
+const SOURCES: [&str; 4] = ["guest/parser", "host/framing", FOLDER, SAMPLES];
 
 /// Writes the files of the page to `playground/` in `OUT_DIR`, and the list of them to `playground.rs`.
 pub fn build() {
@@ -51,6 +53,7 @@ fn bundle() -> PathBuf {
             fs::create_dir_all(folder)?;
         }
         copy_files(&source.join("page"), &page)?;
+        fs::copy(workspace().join(SAMPLES), page.join("samples.tsv"))?;
         Ok(site)
     });
     let site = prepared.unwrap_or_else(|error| fail(format!("the playground: {error}")));

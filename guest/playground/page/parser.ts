@@ -36,7 +36,7 @@ worker.addEventListener("error", (event) => {
 
 type Body<R> = R extends { id: number } ? Omit<R, "id"> : never;
 
-interface Watch {
+export interface Watch {
   onProgress?: (progress: Progress) => void;
   signal?: AbortSignal;
 }
@@ -50,13 +50,23 @@ function ask<T>(body: Body<Request>, { onProgress, signal }: Watch = {}): Promis
   });
 }
 
+let sent: Databases = {};
+
+function send(databases: Databases) {
+  if (databases !== sent) {
+    sent = databases;
+    void ask({ kind: "databases", databases });
+  }
+}
+
 export function describe(): Promise<Description> {
   return ask({ kind: "describe" });
 }
 
 /** Reads all files; a signal ends it early with what has been found so far. */
 export function read(files: File[], settings: Settings, databases: Databases, watch: Watch): Promise<Result> {
-  return ask({ kind: "read", files, settings, databases }, watch);
+  send(databases);
+  return ask({ kind: "read", files, settings }, watch);
 }
 
 /** Explains `line`, before which the whole lines of `before` stand. */
@@ -66,17 +76,19 @@ export function explain(
   settings: Settings,
   databases: Databases,
 ): Promise<Explanation[]> {
-  return ask({ kind: "explain", before, line, settings, databases });
+  send(databases);
+  return ask({ kind: "explain", before, line, settings });
 }
 
-/** Writes the events of all files to a file, or gives them as a blob; fails if `signal` ends it. */
+/** Writes the events of all files to a file, or gives them as a blob; fails if a signal ends it. */
 export function exportEvents(
   files: File[],
   settings: Settings,
   databases: Databases,
   gzip: boolean,
   to: FileSystemFileHandle | undefined,
-  signal: AbortSignal,
+  watch: Watch,
 ): Promise<Blob | null> {
-  return ask({ kind: "export", files, settings, databases, gzip, to }, { signal });
+  send(databases);
+  return ask({ kind: "export", files, settings, gzip, to }, watch);
 }

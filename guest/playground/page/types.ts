@@ -179,9 +179,11 @@ export interface Result extends Progress {
 /** What the page asks of the worker. */
 export type Request = { id: number } & (
   | { kind: "describe" }
-  | { kind: "read"; files: File[]; settings: Settings; databases: Databases }
-  | { kind: "export"; files: File[]; settings: Settings; databases: Databases; gzip: boolean; to?: FileSystemFileHandle }
-  | { kind: "explain"; before: string; line: string; settings: Settings; databases: Databases }
+  /** For all requests that follow; they may be large, and so are sent once. */
+  | { kind: "databases"; databases: Databases }
+  | { kind: "read"; files: File[]; settings: Settings }
+  | { kind: "export"; files: File[]; settings: Settings; gzip: boolean; to?: FileSystemFileHandle }
+  | { kind: "explain"; before: string; line: string; settings: Settings }
   | { kind: "cancel" }
 );
 

@@ -3,10 +3,15 @@
 import init, { describe, Explainer, Reading } from "../generated/parser.js";
 import type { Answer, Databases, Progress, Request, Result, Settings } from "./types.ts";
 
-const ready = init({ module_or_path: new URL("parser_bg.wasm", import.meta.url) });
+const ready = init({ module_or_path: new URL("parser_bg.wasm", import.meta.url) }).catch((error: Error) => {
+  throw new Error(`the parser cannot be loaded: ${error.message}`);
+});
 
 /** Requests that shall stop. */
 const cancelled = new Set<number>();
+let databases: Databases = {};
+/** Kept for the next line, since a database of some 60 MB is copied into each explainer. */
+let explaining: { settings: string; explainer: Explainer } | null = null;
 /** How long the parser works before messages are looked for, in milliseconds. */
 const TURN_MILLIS = 30;
 const PROGRESS_MILLIS = 200;
@@ -36,22 +41,33 @@ async function value(request: Exclude<Request, { kind: "cancel" }>): Promise<unk
   switch (request.kind) {
     case "describe":
       return JSON.parse(describe());
+    case "databases":
+      databases = request.databases;
+      forgetExplainer();
+      return null;
     case "read":
-      return read(request.id, request.files, request.settings, request.databases);
+      return read(request.id, request.files, request.settings);
     case "export":
       return write(request);
-    case "explain": {
-      const explainer = new Explainer(JSON.stringify(request.settings), request.databases.city, request.databases.asn);
-      try {
-        return JSON.parse(explainer.explain(request.before, request.line));
-      } finally {
-        explainer.free();
-      }
-    }
+    case "explain":
+      return JSON.parse(explainer(JSON.stringify(request.settings)).explain(request.before, request.line));
   }
 }
 
-async function read(id: number, files: File[], settings: Settings, databases: Databases): Promise<Result> {
+function explainer(settings: string): Explainer {
+  if (explaining?.settings !== settings) {
+    forgetExplainer();
+    explaining = { settings, explainer: new Explainer(settings, databases.city, databases.asn) };
+  }
+  return explaining!.explainer;
+}
+
+function forgetExplainer() {
+  explaining?.explainer.free();
+  explaining = null;
+}
+
+async function read(id: number, files: File[], settings: Settings): Promise<Result> {
   const began = performance.now();
   const reading = new Reading(JSON.stringify(settings), databases.city, databases.asn);
   const totalBytes = files.reduce((sum, file) => sum + file.size, 0);
@@ -115,8 +131,12 @@ function messages(): Promise<void> {
 /** Transforms all files again and writes every event: to a file, or to a blob, which the browser keeps on disk. */
 async function write(request: Extract<Request, { kind: "export" }>): Promise<Blob | null> {
   const { id, files, gzip, to } = request;
+  const began = performance.now();
   const settings = { ...request.settings, writesAll: true };
-  const reading = new Reading(JSON.stringify(settings), request.databases.city, request.databases.asn);
+  const reading = new Reading(JSON.stringify(settings), databases.city, databases.asn);
+  const totalBytes = files.reduce((sum, file) => sum + file.size, 0);
+  let told = began;
+  let before = 0;
   let pieces: Uint8Array[] = [];
   let bytes = 0;
   async function* events() {
@@ -124,8 +144,17 @@ async function write(request: Extract<Request, { kind: "export" }>): Promise<Blo
       reading.open(file, file.name);
       for await (const _ of steps(id, reading)) {
         const piece = reading.events();
-        pieces.push(piece);
-        bytes += piece.length;
+        // Of a batch of which the filter takes nothing, nothing is handed on: the stream would wait for more.
+        if (piece.length > 0) {
+          pieces.push(piece);
+          bytes += piece.length;
+        }
+        if (performance.now() - told > PROGRESS_MILLIS) {
+          told = performance.now();
+          const readBytes = before + reading.bytesRead();
+          const report = JSON.parse(reading.report(false));
+          answer({ id, kind: "progress", progress: { readBytes, totalBytes, seconds: (told - began) / 1000, report } });
+        }
         if (bytes >= PIECE_BYTES) {
           yield* pieces;
           pieces = [];
@@ -135,6 +164,7 @@ async function write(request: Extract<Request, { kind: "export" }>): Promise<Blo
       if (cancelled.has(id)) {
         throw new Error("cancelled");
       }
+      before += file.size;
     }
     yield* pieces;
   }
@@ -144,7 +174,7 @@ async function write(request: Extract<Request, { kind: "export" }>): Promise<Blo
       const { done, value } = await generator.next();
       if (done) {
         controller.close();
-      } else if (value.length > 0) {
+      } else {
         controller.enqueue(value as Uint8Array<ArrayBuffer>);
       }
     },

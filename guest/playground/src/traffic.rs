@@ -104,9 +104,25 @@ impl Addresses {
     }
 
     fn ranking(&self) -> Ranking {
-        let short = self.short.iter().map(|(words, sum)| (text(words), sum));
-        let long = self.long.iter().map(|(address, sum)| (String::from_utf8_lossy(address).into_owned(), sum));
-        Ranking { missing_bytes: self.missing_bytes, ..Ranking::of(short.chain(long), String::clone, |_| None) }
+        let short = self.short.iter().map(|(words, sum)| (Address::Short(words), sum));
+        let long = self.long.iter().map(|(address, sum)| (Address::Long(address), sum));
+        Ranking { missing_bytes: self.missing_bytes, ..Ranking::of(short.chain(long), Address::text, |_| None) }
+    }
+}
+
+/// An address that has a sum; its text is made only for those that are shown.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Address<'a> {
+    Short(&'a [u64; 2]),
+    Long(&'a [u8]),
+}
+
+impl Address<'_> {
+    fn text(&self) -> String {
+        match self {
+            Address::Short(words) => text(words),
+            Address::Long(text) => String::from_utf8_lossy(text).into_owned(),
+        }
     }
 }
 

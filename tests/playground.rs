@@ -3,12 +3,12 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use vpcflow_modules::PLAYGROUND;
 
-use crate::aws::{succeed, told};
+use crate::aws::succeed;
 use crate::environment::{self, leave_out};
 use crate::{cases, databases};
 

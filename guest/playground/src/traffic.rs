@@ -78,8 +78,7 @@ impl Way {
 /// little traffic are forgotten.
 #[derive(Debug, Default)]
 struct Addresses {
-    /// By two words, as `words` makes them.
-    short: HashMap<[u64; 2], Volume, FxBuildHasher>,
+    short: HashMap<Words, Volume, FxBuildHasher>,
     long: HashMap<Box<[u8]>, Volume, FxBuildHasher>,
     /// No address has more bytes missing than this.
     missing_bytes: u64,
@@ -91,7 +90,7 @@ const MOST_ADDRESSES: usize = 1 << 16;
 impl Addresses {
     #[inline]
     fn add(&mut self, address: &[u8], volume: Volume) {
-        let words = words(address);
+        let words = Words::new(address);
         let sum = match &words {
             Some(words) => self.short.get_mut(words),
             None => self.long.get_mut(address),
@@ -113,40 +112,44 @@ impl Addresses {
 /// An address that has a sum; its text is made only for those that are shown.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Address<'a> {
-    Short(&'a [u64; 2]),
+    Short(&'a Words),
     Long(&'a [u8]),
 }
 
 impl Address<'_> {
     fn text(&self) -> String {
         match self {
-            Address::Short(words) => text(words),
+            Address::Short(words) => words.text(),
             Address::Long(text) => String::from_utf8_lossy(text).into_owned(),
         }
     }
 }
 
 /// A text of 4 to 15 bytes, as every IPv4 address is, with zeros behind it. Quicker to make and to find than a
-/// text: WebAssembly calls a function to copy or to compare a few bytes.
-#[inline]
-fn words(text: &[u8]) -> Option<[u64; 2]> {
-    let behind = |word: u64, bytes: usize| word.checked_shr(8 * bytes as u32).unwrap_or(0);
-    match (text.len(), text.first_chunk(), text.last_chunk(), text.first_chunk(), text.last_chunk()) {
-        (length @ 8..=15, Some(first), Some(last), ..) => {
-            Some([u64::from_le_bytes(*first), behind(u64::from_le_bytes(*last), 16 - length)])
-        }
-        (length @ 4..8, .., Some(first), Some(last)) => {
-            let last = behind(u32::from_le_bytes(*last).into(), 8 - length);
-            Some([u64::from(u32::from_le_bytes(*first)) | (last << 32), 0])
-        }
-        _ => None,
-    }
-}
+/// text: WebAssembly calls a function to copy, to compare or to hash a few bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Words(u64, u64);
 
-/// The text of `words`.
-fn text(words: &[u64; 2]) -> String {
-    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).filter(|&byte| byte != 0).collect();
-    String::from_utf8_lossy(&bytes).into_owned()
+impl Words {
+    #[inline]
+    fn new(text: &[u8]) -> Option<Words> {
+        let behind = |word: u64, bytes: usize| word.checked_shr(8 * bytes as u32).unwrap_or(0);
+        match (text.len(), text.first_chunk(), text.last_chunk(), text.first_chunk(), text.last_chunk()) {
+            (length @ 8..=15, Some(first), Some(last), ..) => {
+                Some(Words(u64::from_le_bytes(*first), behind(u64::from_le_bytes(*last), 16 - length)))
+            }
+            (length @ 4..8, .., Some(first), Some(last)) => {
+                let last = behind(u32::from_le_bytes(*last).into(), 8 - length);
+                Some(Words(u64::from(u32::from_le_bytes(*first)) | (last << 32), 0))
+            }
+            _ => None,
+        }
+    }
+
+    fn text(self) -> String {
+        let bytes = [self.0, self.1].into_iter().flat_map(u64::to_le_bytes).filter(|&byte| byte != 0).collect();
+        String::from_utf8(bytes).unwrap_or_default()
+    }
 }
 
 #[cold]
@@ -314,10 +317,10 @@ mod tests {
     #[test]
     fn words_are_as_good_as_texts() {
         for address in ["1.1.1.1", "10.0.0.1", "100.10.10.1", "255.255.255.255", "::1:2", "2001:db8::1234", "::12"] {
-            assert_eq!(words(address.as_bytes()).as_ref().map(text).as_deref(), Some(address));
+            assert_eq!(Words::new(address.as_bytes()).map(Words::text).as_deref(), Some(address));
         }
-        assert_eq!(words(b"::1"), None);
-        assert_eq!(words(b"2001:db8::12:3456"), None);
+        assert_eq!(Words::new(b"::1"), None);
+        assert_eq!(Words::new(b"2001:db8::12:3456"), None);
     }
 
     #[test]

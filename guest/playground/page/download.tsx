@@ -40,7 +40,7 @@ export function Download() {
       if (blob !== null) {
         save(blob, name);
       }
-      setMessage(`${name}${blob === null ? "" : `, ${bytes(blob.size)},`} is written.`);
+      setMessage(blob === null ? "Written" : `${bytes(blob.size)} written`);
     } catch (error) {
       // Whoever closes the browser's dialog wants nothing to happen.
       const isClosed = error instanceof DOMException && error.name === "AbortError";

@@ -18,8 +18,8 @@ const CURSOR_MILLIS = 80;
 /** Of a long text before a line, the beginning and the end are looked through for header lines. */
 const MOST_BEFORE = 4_000_000;
 
-/** Of a cursor that was set from outside: the explanation is there already. */
-const isFollowing = Annotation.define<boolean>();
+/** What the page does, and not its reader: a new text is read already, and a record chosen elsewhere is explained. */
+const byPage = Annotation.define<"text" | "cursor">();
 
 export function Editor() {
   const place = useRef<HTMLDivElement>(null);
@@ -44,6 +44,7 @@ export function Editor() {
       changes: { from: 0, to: view.current!.state.doc.length, insert: text },
       selection: { anchor: isFirstRecord ? second : 0 },
       scrollIntoView: true,
+      annotations: byPage.of("text"),
     });
   }, [replacement]);
 
@@ -59,7 +60,7 @@ export function Editor() {
     const { doc } = view.current!.state;
     if (selection?.from === "results" && selection.line <= doc.lines) {
       const { from } = doc.line(selection.line);
-      view.current!.dispatch({ selection: { anchor: from }, effects: EditorView.scrollIntoView(from, { y: "center" }), annotations: isFollowing.of(true) });
+      view.current!.dispatch({ selection: { anchor: from }, effects: EditorView.scrollIntoView(from, { y: "center" }), annotations: byPage.of("cursor") });
     }
   }, [selection]);
 
@@ -83,12 +84,12 @@ function extensions() {
     EditorView.contentAttributes.of({ "aria-label": "Flow log lines", "aria-describedby": "editor-help", tabindex: "0", autocapitalize: "off", spellcheck: "false" }),
     theme,
     EditorView.updateListener.of((update) => {
-      const { text } = current().replacement;
-      if (update.docChanged && !(update.state.doc.length === text.length && update.state.doc.toString() === text)) {
+      const isByPage = (what: "text" | "cursor") => update.transactions.some((transaction) => transaction.annotation(byPage) === what);
+      if (update.docChanged) {
         clearTimeout(editing);
-        editing = setTimeout(() => void edit(update.state.doc.toString()), EDIT_MILLIS);
+        editing = isByPage("text") ? undefined : setTimeout(() => void edit(update.state.doc.toString()), EDIT_MILLIS);
       }
-      if ((update.docChanged || update.selectionSet) && !update.transactions.some((transaction) => transaction.annotation(isFollowing))) {
+      if ((update.docChanged || update.selectionSet) && !isByPage("cursor")) {
         clearTimeout(moving);
         moving = setTimeout(() => selectLine(update.state), CURSOR_MILLIS);
       }

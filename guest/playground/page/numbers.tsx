@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { choose, setFilter } from "./actions.ts";
 import { useStore } from "./state.ts";
 import type { Filter } from "./types.ts";
-import { count, counted, dayAndTime, duration, portName, rate } from "./words.ts";
+import { count, counted, duration, portName, rate, span } from "./words.ts";
 
 /** Screen readers hear of new numbers when they have stood still for a while. */
 const ANNOUNCE_MILLIS = 900;
@@ -94,7 +94,7 @@ const PARTS: [keyof Filter, (filter: Filter, protocolName: string) => string][] 
   ["protocol", ({ protocol }, name) => `protocol ${name || protocol}`],
   ["verdict", ({ verdict }) => (verdict === "unknown" ? "verdict not stated" : verdict!)],
   ["direction", ({ direction }) => (direction === "unknown" ? "direction not stated" : direction!)],
-  ["from", ({ from, until }) => `${dayAndTime(from!)} – ${dayAndTime(until!)} UTC`],
+  ["from", ({ from, until }) => `${span(from!, until!)} UTC`],
 ];
 
 /** What is asked for, to be taken back part by part. */

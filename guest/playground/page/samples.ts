@@ -22,7 +22,8 @@ const lines: Line[] = published
   .slice(1)
   .map((row) => {
     const [, format = "", line = ""] = row.split("\t");
-    return { format, line };
+    // On AWS's pages some lines have a remark behind them.
+    return { format, line: line.replace(/\s*#.*$/, "") };
   });
 
 /** By a field that only this format has, or begins with. */

@@ -6,7 +6,7 @@ import { ChartCard } from "./chart.tsx";
 import { Empty } from "./empty.tsx";
 import { current, useStore } from "./state.ts";
 import type { Bucket, Direction, Filter, Ranking, Traffic as TrafficType, Verdict, Volume } from "./types.ts";
-import { bytes, count, counted, dayAndTime, portName, time } from "./words.ts";
+import { bytes, count, counted, dayAndTime, portName, span, time } from "./words.ts";
 
 type Unit = "bytes" | "flows";
 
@@ -57,12 +57,10 @@ function Timeline({ traffic, unit: usual }: { traffic: TrafficType; unit: Unit }
     narrow({ from: startMillis, until: startMillis + widthMillis });
   };
   const dated = buckets.map((bucket, index) => ({ bucket, index })).filter(({ bucket }) => VERDICTS.some((verdict) => bucket[verdict].flows > 0));
-  const [from, until] = [buckets[0]!.startMillis, buckets.at(-1)!.startMillis + widthMillis].map(dayAndTime) as [string, string];
-  const isOneDay = from.slice(0, 10) === until.slice(0, 10);
   return (
     <ChartCard
       id="timeline"
-      title={`Traffic ${from} – ${isOneDay ? until.slice(11) : until} UTC`}
+      title={`Traffic ${span(buckets[0]!.startMillis, buckets.at(-1)!.startMillis + widthMillis)} UTC`}
       note={undated.flows > 0 ? `${counted(undated.flows, "event")} without a time.` : undefined}
       control={usual === "bytes" && <UnitSwitch unit={unit} onChange={choose} />}
       labels={buckets.map(({ startMillis }) => time(startMillis, widthMillis))}

@@ -50,6 +50,15 @@ export function dayAndTime(millis: number): string {
   return new Date(millis).toISOString().replace("T", " ").replace(/(:00)?\.000Z$/, "");
 }
 
+/** As short as it is clear: `2026-03-17 09:00 – 10:00`, or days alone. */
+export function span(from: number, until: number): string {
+  const [begin, end] = [dayAndTime(from), dayAndTime(until)];
+  if (begin.endsWith(" 00:00") && end.endsWith(" 00:00")) {
+    return `${begin.slice(0, 10)} – ${end.slice(0, 10)}`;
+  }
+  return `${begin} – ${begin.slice(0, 10) === end.slice(0, 10) ? end.slice(11) : end}`;
+}
+
 /** Of well-known ports that flow logs are full of. */
 const PORTS = new Map([
   [20, "ftp-data"], [21, "ftp"], [22, "ssh"], [23, "telnet"], [25, "smtp"], [53, "dns"], [67, "dhcp"], [80, "http"],

@@ -24,6 +24,7 @@ fn the_readme_names_every_option() {
         &["pull", "s3"],
         &["check-config"],
         &["module"],
+        &["playground"],
     ];
     let help: String = commands.into_iter().map(help).collect();
     let options: Vec<&str> =

@@ -21,7 +21,9 @@ pub fn build() {
     let list = match is_there("npm") {
         true => write_list(&bundle()),
         false => {
-            println!("cargo::warning=npm is missing: built without the playground, for which Node.js 20 or later is wanted");
+            println!(
+                "cargo::warning=npm is missing: built without the playground, for which Node.js 20 or later is wanted"
+            );
             // So that it is built once npm is there.
             println!("cargo::rerun-if-env-changed=PATH");
             "&[]".into()
@@ -39,9 +41,11 @@ fn bundle() -> PathBuf {
     let core = core_module("vpcflow-playground", true, &SOURCES);
     // Beside what npm installs, where the bundler looks for it.
     let work = out_dir().join("page");
-    let generated = Bindgen::new().input_path(core).out_name("parser").web(true).and_then(|generator| {
-        generator.generate(work.join("generated"))
-    });
+    let generated = Bindgen::new()
+        .input_path(core)
+        .out_name("parser")
+        .web(true)
+        .and_then(|generator| generator.generate(work.join("generated")));
     generated.unwrap_or_else(|error| fail(format!("wasm-bindgen: {error:#}")));
 
     let source = workspace().join(FOLDER);
@@ -129,8 +133,7 @@ fn folders(packages: &Path) -> Vec<PathBuf> {
 /// The files as an expression of type `&[(&str, &[u8])]`.
 fn write_list(site: &Path) -> String {
     let entries = fs::read_dir(site).unwrap_or_else(|error| fail(format!("{}: {error}", site.display())));
-    let mut names: Vec<String> =
-        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     names.sort();
     let entries: String =
         names.iter().map(|name| format!("({name:?}, include_bytes!({:?})),", site.join(name))).collect();

@@ -143,7 +143,8 @@ impl Reading {
             true => Box::new(ParquetLines::open(open.reader(Arc::default()), bytes_read.clone())?),
             false => Box::new(decompress(open.reader(bytes_read.clone()))?),
         };
-        self.file = Some(File { name: name.into(), framer: Framer::new(reader, self.framing), bytes_read, _open: open });
+        self.file =
+            Some(File { name: name.into(), framer: Framer::new(reader, self.framing), bytes_read, _open: open });
         self.transformer.set_header(None);
         (self.watcher.header, self.watcher.file, self.watcher.lines_before) = (None, self.files, 0);
         self.files += 1;

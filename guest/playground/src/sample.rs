@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde::Serialize;
 
 /// As many as a table can show.
-const MOST_ROWS: usize = 2000;
+const MOST_ROWS: usize = 5000;
 /// Of records and events together.
 const MOST_BYTES: usize = 16 << 20;
 /// A longer event is left out.

@@ -81,7 +81,9 @@ impl Arguments {
             let listener = listener.with_context(|| format!("--listen {}: cannot listen there", self.listen))?;
             let url = format!("http://{}/", listener.local_addr()?);
             tell(format_args!("the playground is at {url} until Ctrl-C"));
-            if self.open && let Err(error) = open::that_detached(&url) {
+            if self.open
+                && let Err(error) = open::that_detached(&url)
+            {
                 tell(format_args!("no browser could be started ({error}): open {url} in one"));
             }
             match serve(listener, answer).await {}

@@ -114,13 +114,14 @@ fn explain_text(
         (false, true) => "the last header line",
         (false, false) => "the order that AWS publishes for so many",
     };
+    let plural = if count == 1 { "" } else { "s" };
     let mut columns = Vec::new();
     let summary = match reader.format(count, text.as_bytes()) {
         Some(format) => {
             columns = read_columns(format, &values, text.as_bytes());
-            format!("{from} of {count} columns, read by {by}")
+            format!("{from} of {count} column{plural}, read by {by}")
         }
-        None => format!("{from} of {count} columns, of which none is known"),
+        None => format!("{from} of {count} column{plural}, of which none is known"),
     };
     let outcome = match read_inner(reader, text) {
         Ok(Read::Record(record)) => {

@@ -8,11 +8,18 @@ interface Waiting {
   onProgress?: (progress: Progress) => void;
 }
 
-const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
 const waiting = new Map<number, Waiting>();
 let lastId = 0;
+let worker = start();
 
-worker.addEventListener("message", ({ data }: MessageEvent<Answer>) => {
+function start(): Worker {
+  const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+  worker.addEventListener("message", take);
+  worker.addEventListener("error", (event) => fail(event.message || "the parser cannot be loaded"));
+  return worker;
+}
+
+function take({ data }: MessageEvent<Answer>) {
   const request = waiting.get(data.id);
   if (data.kind === "progress") {
     request?.onProgress?.(data.progress);
@@ -23,16 +30,22 @@ worker.addEventListener("message", ({ data }: MessageEvent<Answer>) => {
     request?.resolve(data.value);
   } else {
     request?.reject(new Error(data.message));
+    if (data.isCrash) {
+      fail(data.message);
+      worker.terminate();
+      worker = start();
+      sent = {};
+    }
   }
-});
+}
 
-// The worker itself has failed: nothing that was asked of it will be answered.
-worker.addEventListener("error", (event) => {
+/** The worker itself has failed: nothing that was asked of it will be answered. */
+function fail(message: string) {
   for (const request of waiting.values()) {
-    request.reject(new Error(event.message || "the parser cannot be loaded"));
+    request.reject(new Error(message));
   }
   waiting.clear();
-});
+}
 
 type Body<R> = R extends { id: number } ? Omit<R, "id"> : never;
 

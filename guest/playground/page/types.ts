@@ -191,5 +191,5 @@ export type Request = { id: number } & (
 export type Answer = { id: number } & (
   | { kind: "progress"; progress: Progress }
   | { kind: "done"; value: unknown }
-  | { kind: "failed"; message: string }
+  | { kind: "failed"; message: string; isCrash: boolean }
 );

@@ -27,14 +27,26 @@ addEventListener("message", async ({ data }: MessageEvent<Request>) => {
     await ready;
     answer({ id: data.id, kind: "done", value: await value(data) });
   } catch (error) {
-    answer({ id: data.id, kind: "failed", message: error instanceof Error ? error.message : String(error) });
+    answer({ id: data.id, kind: "failed", message: message(error), isCrash: isCrash(error) });
   } finally {
     cancelled.delete(data.id);
   }
 });
 
-function answer(message: Answer) {
-  postMessage(message);
+function answer(answer: Answer) {
+  postMessage(answer);
+}
+
+/** After a panic in Rust nothing in its memory can be relied on: the page starts another worker. */
+function isCrash(error: unknown): boolean {
+  return error instanceof WebAssembly.RuntimeError;
+}
+
+function message(error: unknown): string {
+  if (isCrash(error)) {
+    return "the parser has crashed over this input, which it should not; please report it";
+  }
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function value(request: Exclude<Request, { kind: "cancel" }>): Promise<unknown> {
@@ -91,7 +103,10 @@ async function read(id: number, files: File[], settings: Settings): Promise<Resu
           }
         }
       } catch (error) {
-        failures.push({ file: file.name, message: String((error as Error).message ?? error) });
+        if (isCrash(error)) {
+          throw error;
+        }
+        failures.push({ file: file.name, message: message(error) });
       }
       if (cancelled.has(id)) {
         return { ...progress(before + reading.bytesRead(), true), failures, isCancelled: true };
@@ -100,7 +115,15 @@ async function read(id: number, files: File[], settings: Settings): Promise<Resu
     }
     return { ...progress(totalBytes, true), failures, isCancelled: false };
   } finally {
+    release(reading);
+  }
+}
+
+function release(reading: Reading) {
+  try {
     reading.free();
+  } catch {
+    // It is in use still where it has crashed, and goes away with the worker.
   }
 }
 
@@ -187,6 +210,6 @@ async function write(request: Extract<Request, { kind: "export" }>): Promise<Blo
     await out.pipeTo(await to.createWritable());
     return null;
   } finally {
-    reading.free();
+    release(reading);
   }
 }

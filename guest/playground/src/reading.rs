@@ -198,12 +198,6 @@ impl Reading {
         self.file.as_ref().map_or(0, |file| file.bytes_read.load(Ordering::Relaxed)) as f64
     }
 
-    /// Bytes of lines so far, over all files.
-    #[wasm_bindgen(js_name = lineBytes)]
-    pub fn line_bytes(&self) -> f64 {
-        self.totals.bytes as f64
-    }
-
     /// What has been found so far: a `Report` as JSON, with the sample or without.
     pub fn report(&self, with_sample: bool) -> String {
         json(&Report {

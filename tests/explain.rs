@@ -146,7 +146,7 @@ event: {";
     assert_eq!(status, Some(1));
     for part in [
         "log event 1 of a CloudWatch Logs payload, with a text line under message of 14 columns",
-        "log event 2 of a CloudWatch Logs payload, with a text line under message of 1 columns, of which none is known",
+        "log event 2 of a CloudWatch Logs payload, with a text line under message of 1 column, of which none is known",
         "skipped: a control message, or a payload without log events",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");

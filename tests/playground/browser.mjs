@@ -26,8 +26,14 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** Opens the page, hands it to `check`, and fails if it has told an error, broken its policy, or left loopback. */
-export async function withPage(check, { address = "", options = {}, base = url } = {}) {
+/** A bound for what a slow machine may take; nothing is asserted about time. */
+export const PATIENCE = 30_000;
+
+/**
+ * Opens the page, hands it to `check`, and fails if it has told an error, broken its policy, or left loopback; but
+ * for messages that a test wants.
+ */
+export async function withPage(check, { address = "", options = {}, base = url, wanted = /^$/ } = {}) {
   const context = await browser.newContext({ acceptDownloads: true, ...options });
   const wrong = [];
   try {
@@ -44,17 +50,24 @@ export async function withPage(check, { address = "", options = {}, base = url }
     });
     const page = await context.newPage();
     page.on("console", (message) => {
-      if (["error", "warning"].includes(message.type())) {
+      if (["error", "warning"].includes(message.type()) && !wanted.test(message.text())) {
         wrong.push(`console: ${message.text()}`);
       }
     });
     page.on("pageerror", (error) => wrong.push(`uncaught: ${error}`));
+    page.setDefaultTimeout(PATIENCE);
     await page.goto(base + address);
-    await check(page);
+    await settled(page);
+    await check(page, context);
   } finally {
     await context.close();
   }
   assert.deepEqual(wrong, []);
+}
+
+/** Waits until everything that was given has been read. */
+export async function settled(page) {
+  await page.locator(".numbers:not(.is-reading)").getByTestId("lines").getByText(/\d/).waitFor();
 }
 
 /** Opens the worker of the page, so that `ask` can be called in it. */

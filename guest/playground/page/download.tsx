@@ -24,7 +24,7 @@ export function Download() {
   async function download() {
     const { input, sample, files, choices, filter, databases } = current();
     const source = files.length === 0 ? (sample ?? "flow-logs") : input[0]!.name;
-    const name = `${source.replace(/\.(gz|zst|log|txt|json|ndjson|parquet)$/gi, "")}.events.ndjson${isGzip ? ".gz" : ""}`;
+    const name = `${source.replace(/(\.(gz|zst|log|txt|json|jsonl|ndjson|parquet))+$/i, "")}.events.ndjson${isGzip ? ".gz" : ""}`;
     const size = input.reduce((sum, file) => sum + file.size, 0);
     const { showSaveFilePicker } = window as SavingWindow;
     const abort = new AbortController();

@@ -70,6 +70,14 @@ export async function settled(page) {
   await page.locator(".numbers:not(.is-reading)").getByTestId("lines").getByText(/\d/).waitFor();
 }
 
+/** The processes that the pages and their workers live in. */
+export async function renderers() {
+  const session = await browser.newBrowserCDPSession();
+  const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+  await session.detach();
+  return processInfo.filter(({ type }) => type === "renderer").map(({ id }) => id);
+}
+
 /** Opens the worker of the page, so that `ask` can be called in it. */
 export async function openWorker(page) {
   await page.evaluate(() => {

@@ -14,6 +14,9 @@ use crate::guest::{core_module, fail, out_dir, run, workspace};
 const FOLDER: &str = "guest/playground";
 /// AWS's published records, which the page offers.
 const SAMPLES: &str = "tests/data/aws-samples.tsv";
+/// Says which list of packages has been installed.
+const INSTALLED: &str = "installed";
+const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 const SOURCES: [&str; 4] = ["guest/parser", "host/framing", FOLDER, SAMPLES];
 
 /// Writes the files of the page to `playground/` in `OUT_DIR`, the list of them to `playground.rs`, and the
@@ -29,8 +32,8 @@ pub fn build() {
         for line in error.lines().filter(|line| !line.is_empty()) {
             println!("cargo::warning={line}");
         }
-        // Tried again when there is another npm.
-        println!("cargo::rerun-if-env-changed=PATH");
+        // Tried again at the next build, since this file is missing.
+        println!("cargo::rerun-if-changed={}", work.join(INSTALLED).display());
         return finish("&[]", "");
     }
     let core = core_module("vpcflow-playground", true, &SOURCES);
@@ -57,12 +60,12 @@ fn install(source: &Path, work: &Path) -> Result<(), String> {
         fs::copy(source.join(file), work.join(file)).map_err(failed)?;
     }
     let lock = fs::read(work.join("package-lock.json")).map_err(failed)?;
-    let stamp = work.join("installed");
+    let stamp = work.join(INSTALLED);
     if fs::read(&stamp).is_ok_and(|installed| installed == lock) {
         return Ok(());
     }
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--engine-strict", "--omit=dev", "--no-audit", "--no-fund"]).current_dir(work);
+    let mut npm = Command::new(NPM);
+    npm.args(["ci", "--engine-strict", "--omit=dev", "--no-audit", "--no-fund", "--fetch-retries=1"]).current_dir(work);
     // Nothing that a package brings is run, but for the bundler, later.
     run(npm.arg("--ignore-scripts"))?;
     fs::write(stamp, lock).map_err(failed)
@@ -81,12 +84,12 @@ fn bundle(source: &Path, work: &Path) -> io::Result<(String, String)> {
         fs::copy(&file, page.join(file.file_name().unwrap_or_default()))?;
     }
     fs::copy(workspace().join(SAMPLES), page.join("samples.tsv"))?;
-    let mut bundler = Command::new("npm");
+    let mut bundler = Command::new(NPM);
     bundler.args(["run", "--silent", "build", "--"]).arg(format!("--outdir={}", site.display()));
     run(bundler.current_dir(work)).map_err(io::Error::other)?;
     fs::copy(page.join("index.html"), site.join("index.html"))?;
     fs::copy(work.join("generated/parser_bg.wasm"), site.join("parser_bg.wasm"))?;
-    fs::write(site.join("licenses.txt"), licenses(&work.join("node_modules"))?)?;
+    fs::write(site.join("licenses.txt"), licenses(&work.join("node_modules"), "")?)?;
 
     let entry = |file: &PathBuf| format!("({:?}, include_bytes!({file:?})),", file.file_name().unwrap_or_default());
     let list: String = files(&site)?.iter().map(entry).collect();
@@ -101,12 +104,12 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// The licences of all packages, those of a scope (`@…`) one level deeper.
-fn licenses(packages: &Path) -> io::Result<String> {
+fn licenses(packages: &Path, scope: &str) -> io::Result<String> {
     let mut text = String::new();
     for package in files(packages)? {
-        let name = package.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with('@') {
-            text += &licenses(&package)?;
+        let name = format!("{scope}{}", package.file_name().unwrap_or_default().display());
+        if scope.is_empty() && name.starts_with('@') {
+            text += &licenses(&package, &format!("{name}/"))?;
         }
         let license =
             ["LICENSE", "LICENSE.md", "license"].iter().find_map(|file| fs::read_to_string(package.join(file)).ok());

@@ -206,12 +206,12 @@ impl Transformer {
         match self.text.read(message, input, columns) {
             Ok(Read::Record(record)) => {
                 let delivery = context.delivery(start, None);
-                write(&mut self.writer, &Flow::new(&record, line, start), &delivery, batch, watch);
+                write(&mut self.writer, &Flow::new(&record, line), &delivery, batch, watch);
             }
             Ok(Read::Blank) => batch.counts.skips += 1,
             Ok(Read::Header) => {
                 batch.counts.skips += 1;
-                watch.header(self.text.header());
+                watch.header(line, self.text.header());
             }
             Err(fault) => batch.reject(place, None, *fault),
         }
@@ -239,13 +239,13 @@ impl Transformer {
             };
             match read {
                 Ok(Read::Record(record)) => {
-                    let flow = Flow::new(&record, place.line, place.offset);
+                    let flow = Flow::new(&record, place.line);
                     write(writer, &flow, &context.delivery(place.offset, event), batch, watch);
                 }
                 Ok(Read::Blank) => batch.counts.skips += 1,
                 Ok(Read::Header) => {
                     batch.counts.skips += 1;
-                    watch.header(text.header());
+                    watch.header(place.line, text.header());
                 }
                 Err(fault) => batch.reject(place, event, *fault),
             }

@@ -5,8 +5,9 @@ use crate::record::Record;
 
 /// Who looks. `()` does not, and costs nothing.
 pub trait Watch {
-    /// A header line has come. Where the options give the format, none is in force.
-    fn header(&mut self, header: Option<&str>);
+    /// A header line has come: which line of the input, from 0, and what is in force now. Where the options give
+    /// the format, that is none.
+    fn header(&mut self, line: u32, header: Option<&str>);
 
     /// Whether the event of this record is to be written. As an event it counts in any case.
     fn wants(&mut self, flow: &Flow<'_>) -> bool;
@@ -17,7 +18,7 @@ pub trait Watch {
 
 impl Watch for () {
     #[inline(always)]
-    fn header(&mut self, _: Option<&str>) {}
+    fn header(&mut self, _: u32, _: Option<&str>) {}
 
     #[inline(always)]
     fn wants(&mut self, _: &Flow<'_>) -> bool {
@@ -33,8 +34,6 @@ pub struct Flow<'a> {
     pub(crate) record: &'a Record<'a>,
     /// Index of the record's line within the input, from 0.
     pub line: u32,
-    /// Where its line or object begins within the input, in bytes.
-    pub offset: usize,
 }
 
 /// What became of the traffic.
@@ -57,8 +56,8 @@ pub enum Direction {
 
 impl<'a> Flow<'a> {
     #[inline(always)]
-    pub(crate) fn new(record: &'a Record<'a>, line: u32, offset: usize) -> Flow<'a> {
-        Flow { record, line, offset }
+    pub(crate) fn new(record: &'a Record<'a>, line: u32) -> Flow<'a> {
+        Flow { record, line }
     }
 
     /// The record as it was received, in UTF-8: a line, or an object of an envelope.

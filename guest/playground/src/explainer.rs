@@ -1,13 +1,31 @@
 //! How one line is read, for the page to show.
 
 use serde::Serialize;
-use vpcflow_parser::{Batch, Context, Databases, Outcome, Transformer, columns};
+use vpcflow_parser::{Batch, Context, Databases, Flow, Outcome, Transformer, Watch, columns};
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::json;
 use crate::rejects::Fault;
 use crate::settings::Settings;
+
+/// A line of JSON may hold thousands of records, and each takes many events to explain.
+const MOST_LINE_BYTES: usize = 64 << 10;
+/// So that a text of nothing but rejects takes little memory.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// For who wants to know the header line only.
+struct WithoutEvents;
+
+impl Watch for WithoutEvents {
+    fn header(&mut self, _: u32, _: Option<&str>) {}
+
+    fn wants(&mut self, _: &Flow<'_>) -> bool {
+        false
+    }
+
+    fn event(&mut self, _: &Flow<'_>, _: &[u8]) {}
+}
 
 /// Explains single lines.
 #[wasm_bindgen]
@@ -51,9 +69,21 @@ impl Explainer {
 
     /// Explains the records of `line`, which stands behind the whole lines of `before`: `Explanation[]` as JSON.
     pub fn explain(&mut self, before: &str, line: &str) -> String {
+        if line.len() > MOST_LINE_BYTES {
+            let summary = format!("a line of {} bytes, too long to be explained here", line.len());
+            return json(&[Explanation { summary, columns: Vec::new(), event: None, rejected: None, skipped: None }]);
+        }
         // Only for the header line that is in force.
         self.transformer.set_header(None);
-        self.transformer.transform(before.as_bytes(), &Context::default(), &mut Batch::default());
+        let mut batch = Batch::default();
+        let mut before = before.as_bytes();
+        while !before.is_empty() {
+            let end = before.iter().skip(BATCH_BYTES).position(|&byte| byte == b'\n');
+            let (lines, rest) = before.split_at(end.map_or(before.len(), |end| BATCH_BYTES + end + 1));
+            self.transformer.transform_watched(lines, &Context::default(), &mut batch, &mut WithoutEvents);
+            batch.clear();
+            before = rest;
+        }
         let context = Context { collected_at: self.settings.collected_at(), ..Context::default() };
         let is_text = !line.trim_start().starts_with('{');
         let places = if is_text { columns(line.as_bytes()) } else { Vec::new() };

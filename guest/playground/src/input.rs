@@ -16,6 +16,8 @@ use web_sys::{Blob, FileReaderSync};
 
 /// What is asked of the browser at once: each time costs it about a millisecond.
 const CHUNK_BYTES: u64 = 4 << 20;
+/// What is asked of it first, where only the header of a Parquet page may be wanted.
+const FIRST_CHUNK_BYTES: u64 = 16 << 10;
 
 thread_local! {
     /// The open files. Readers of Parquet must be `Send`, which a browser's object is not; so they hold a number.
@@ -45,7 +47,14 @@ impl OpenFile {
 
     /// From the beginning; `bytes_read` counts what is read.
     pub(crate) fn reader(&self, bytes_read: Arc<AtomicU64>) -> Input {
-        Input { file: self.number, bytes: self.bytes, position: 0, chunk: Bytes::new(), bytes_read }
+        Input {
+            file: self.number,
+            bytes: self.bytes,
+            position: 0,
+            chunk: Bytes::new(),
+            chunk_bytes: CHUNK_BYTES,
+            bytes_read,
+        }
     }
 }
 
@@ -62,6 +71,8 @@ pub(crate) struct Input {
     bytes: u64,
     position: u64,
     chunk: Bytes,
+    /// The size of the next one.
+    chunk_bytes: u64,
     bytes_read: Arc<AtomicU64>,
 }
 
@@ -75,15 +86,21 @@ fn read_at(file: u64, start: u64, length: u64) -> io::Result<Bytes> {
         let file = files.get(&file).ok_or_else(|| io::Error::other("the file has been closed"))?;
         let slice = file.slice_with_f64_and_f64(start as f64, (start + length) as f64).map_err(failed)?;
         let buffer = FileReaderSync::new().and_then(|reader| reader.read_as_array_buffer(&slice)).map_err(failed)?;
-        Ok(Uint8Array::new(&buffer).to_vec().into())
+        let bytes = Uint8Array::new(&buffer).to_vec();
+        match bytes.len() as u64 == length {
+            true => Ok(bytes.into()),
+            // A slice of a file ends where the file does.
+            false => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than it says")),
+        }
     })
 }
 
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.chunk.is_empty() && self.position < self.bytes {
-            self.chunk = read_at(self.file, self.position, CHUNK_BYTES.min(self.bytes - self.position))?;
+            self.chunk = read_at(self.file, self.position, self.chunk_bytes.min(self.bytes - self.position))?;
             self.position += self.chunk.len() as u64;
+            self.chunk_bytes = CHUNK_BYTES.min(4 * self.chunk_bytes);
         }
         let count = (&self.chunk[..]).read(buffer)?;
         self.chunk.advance(count);
@@ -102,7 +119,7 @@ impl ChunkReader for Input {
     type T = Input;
 
     fn get_read(&self, start: u64) -> Result<Input, ParquetError> {
-        Ok(Input { position: start, chunk: Bytes::new(), ..self.clone() })
+        Ok(Input { position: start, chunk: Bytes::new(), chunk_bytes: FIRST_CHUNK_BYTES, ..self.clone() })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {

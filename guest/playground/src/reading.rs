@@ -56,6 +56,9 @@ struct Totals {
     bytes: u64,
 }
 
+/// By the line of a batch, in order.
+pub(crate) type Headers = Vec<(u32, Option<Rc<str>>)>;
+
 /// Sees every record, and decides which events are written.
 struct Watcher {
     filter: Filter,
@@ -63,14 +66,15 @@ struct Watcher {
     writes_all: bool,
     traffic: Traffic,
     sample: Sample,
-    header: Option<Rc<str>>,
+    /// Header lines of the batch, with the lines from which they are in force; the first is in force before it.
+    headers: Headers,
     file: usize,
     lines_before: u64,
 }
 
 impl Watch for Watcher {
-    fn header(&mut self, header: Option<&str>) {
-        self.header = header.map(Into::into);
+    fn header(&mut self, line: u32, header: Option<&str>) {
+        self.headers.push((line, header.map(Into::into)));
     }
 
     #[inline]
@@ -88,7 +92,8 @@ impl Watch for Watcher {
     fn event(&mut self, flow: &Flow<'_>, event: &[u8]) {
         if !self.writes_all {
             let line = self.lines_before + u64::from(flow.line) + 1;
-            self.sample.add(flow.message(), event, self.file, line, &self.header);
+            let header = self.headers.last().and_then(|(_, header)| header.clone());
+            self.sample.add(flow.message(), event, self.file, line, header);
         }
     }
 }
@@ -117,7 +122,7 @@ impl Reading {
             writes_all: settings.writes_all,
             traffic: Traffic::default(),
             sample: Sample::new(),
-            header: None,
+            headers: Headers::new(),
             file: 0,
             lines_before: 0,
         };
@@ -137,6 +142,8 @@ impl Reading {
 
     /// Begins a file. Its name enters the event ids.
     pub fn open(&mut self, file: Blob, name: &str) -> Result<(), JsError> {
+        let number = self.files;
+        self.files += 1;
         let bytes_read = Arc::<AtomicU64>::default();
         let open = OpenFile::new(file);
         let reader: Box<dyn Read> = match open.is_parquet()? {
@@ -146,8 +153,8 @@ impl Reading {
         self.file =
             Some(File { name: name.into(), framer: Framer::new(reader, self.framing), bytes_read, _open: open });
         self.transformer.set_header(None);
-        (self.watcher.header, self.watcher.file, self.watcher.lines_before) = (None, self.files, 0);
-        self.files += 1;
+        self.watcher.headers.clear();
+        (self.watcher.file, self.watcher.lines_before) = (number, 0);
         Ok(())
     }
 
@@ -172,10 +179,14 @@ impl Reading {
         let bytes = self.lines.bytes();
         // The line in whose middle this begins has been counted.
         self.watcher.lines_before -= u64::from(continues);
+        let header = self.watcher.headers.pop().and_then(|(_, header)| header);
+        self.watcher.headers.clear();
+        self.watcher.headers.push((0, header));
         let context = Context { origin: &file.name, offset, collected_at: self.settings.collected_at() };
         self.transformer.transform_watched(bytes, &context, &mut self.batch, &mut self.watcher);
         let place = (self.watcher.lines_before, offset);
-        self.rejects.add(&self.batch.rejects, self.watcher.file, place, bytes, is_cut);
+        let Watcher { file, headers, .. } = &self.watcher;
+        self.rejects.add(&self.batch.rejects, *file, place, bytes, is_cut, headers);
         let counts = self.batch.counts;
         self.watcher.lines_before += counts.lines;
         let totals = &mut self.totals;

@@ -1,9 +1,12 @@
 //! The first rejects, with the place in their line, and how many there are of each reason.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde::Serialize;
 use vpcflow_parser::columns;
+
+use crate::reading::Headers;
 
 /// As many as people read.
 const MOST_ROWS: usize = 500;
@@ -23,6 +26,8 @@ struct Row {
     file: usize,
     /// From 1.
     line: u64,
+    /// The header line in force.
+    header: Option<Rc<str>>,
     /// Where the line or object begins in the decompressed file.
     byte_offset: u64,
     /// Which record of an envelope it is, from 1.
@@ -65,6 +70,7 @@ impl Rejects {
         (lines_before, offset): (u64, u64),
         lines: &[u8],
         is_cut: bool,
+        headers: &Headers,
     ) {
         for reject in rejects {
             *self.by_reason.entry(reject.fault.reason.name()).or_default() += 1;
@@ -74,9 +80,11 @@ impl Rejects {
             let line = &lines[reject.offset..reject.offset + reject.length];
             let line = reject.event.as_ref().map_or(line, |event| event.text.as_bytes());
             let shown = &line[..line.len().min(MOST_LINE_BYTES)];
+            let before = headers.partition_point(|(line, _)| *line <= reject.line);
             self.rows.push(Row {
                 file,
                 line: lines_before + u64::from(reject.line) + 1,
+                header: before.checked_sub(1).and_then(|index| headers[index].1.clone()),
                 byte_offset: offset + reject.offset as u64,
                 event_number: reject.event.as_ref().map(|event| u64::from(event.index) + 1),
                 fault: (&reject.fault).into(),
@@ -88,16 +96,17 @@ impl Rejects {
 }
 
 fn parts(line: &[u8], fault: &vpcflow_parser::Fault) -> [String; 3] {
+    let is_json = line.trim_ascii_start().starts_with(b"{");
     let place = match fault.column {
-        Some(column) => columns(line).into_iter().nth(column as usize - 1),
+        Some(column) if !is_json => columns(line).into_iter().nth(column as usize - 1),
         // Of JSON, the value is known and not its place: it is marked where it stands only once.
-        None if fault.field.is_some() => {
+        _ if fault.field.is_some() => {
             let mut places = line.windows(fault.found.len().max(1)).enumerate();
             let mut next = || places.find(|(_, text)| *text == fault.found.as_bytes());
             let first = next();
             first.filter(|_| next().is_none()).map(|(start, found)| start..start + found.len())
         }
-        None => None,
+        _ => None,
     };
     let place = place.unwrap_or(line.len()..line.len());
     let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
@@ -118,12 +127,13 @@ mod tests {
             "2 10.0.0.1 10.0.0.2\n",
             "{\"srcaddr\": \"10.0.0.1\", \"dstport\": 70000}\n",
             "{\"srcport\": 70000, \"dstport\": 70000}\n",
+            "{\"id\": 1, \"message\": \"2 10.0.0.1 10.0.0.2 ssh\"}\n",
         );
         let mut transformer = Transformer::open(Options::default()).unwrap();
         let mut batch = Batch::default();
         transformer.transform(lines.as_bytes(), &Context::default(), &mut batch);
         let mut rejects = Rejects::default();
-        rejects.add(&batch.rejects, 0, (10, 1000), lines.as_bytes(), false);
+        rejects.add(&batch.rejects, 0, (10, 1000), lines.as_bytes(), false, &vec![(0, None), (1, Some("h".into()))]);
         let marked: Vec<(u64, &str, &str)> =
             rejects.rows.iter().map(|row| (row.line, row.text[0].as_str(), row.text[1].as_str())).collect();
         assert_eq!(
@@ -134,8 +144,9 @@ mod tests {
                 (14, "2 10.0.0.1 10.0.0.2", ""),
                 (15, "{\"srcaddr\": \"10.0.0.1\", \"dstport\": ", "70000"),
                 (16, "{\"srcport\": 70000, \"dstport\": 70000}", ""),
+                (17, "{\"id\": 1, \"message\": \"2 10.0.0.1 10.0.0.2 ", "ssh"),
             ]
         );
-        assert_eq!(rejects.by_reason, BTreeMap::from([("bad-value", 4), ("column-count", 1)]));
+        assert_eq!(rejects.by_reason, BTreeMap::from([("bad-value", 5), ("column-count", 1)]));
     }
 }

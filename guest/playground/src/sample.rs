@@ -16,7 +16,7 @@ pub(crate) struct Sample {
     rows: Vec<Row>,
     /// One of so many events is kept, the first among them.
     every: u64,
-    /// Events that were too long to be kept.
+    /// Events that would have been kept, but for their length.
     too_long: u64,
     #[serde(skip)]
     offered: u64,
@@ -36,6 +36,12 @@ struct Row {
     event: String,
 }
 
+impl Row {
+    fn bytes(&self) -> usize {
+        self.record.len() + self.event.len() + self.header.as_ref().map_or(0, |header| header.len())
+    }
+}
+
 impl Sample {
     pub(crate) fn new() -> Sample {
         Sample { every: 1, ..Sample::default() }
@@ -49,9 +55,9 @@ impl Sample {
         number & (self.every - 1) == 0
     }
 
-    pub(crate) fn add(&mut self, record: &[u8], event: &[u8], file: usize, line: u64, header: &Option<Rc<str>>) {
+    pub(crate) fn add(&mut self, record: &[u8], event: &[u8], file: usize, line: u64, header: Option<Rc<str>>) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned();
-        let bytes = record.len() + event.len();
+        let bytes = record.len() + event.len() + header.as_ref().map_or(0, |header| header.len());
         if bytes > MOST_ROW_BYTES {
             self.too_long += 1;
             return;
@@ -62,13 +68,13 @@ impl Sample {
                 number += 1;
                 number % 2 == 1
             });
-            self.bytes = self.rows.iter().map(|row| row.record.len() + row.event.len()).sum();
+            self.bytes = self.rows.iter().map(Row::bytes).sum();
             self.every *= 2;
             if (self.offered - 1) & (self.every - 1) != 0 {
                 return;
             }
         }
         self.bytes += bytes;
-        self.rows.push(Row { file, line, header: header.clone(), record: text(record), event: text(event) });
+        self.rows.push(Row { file, line, header, record: text(record), event: text(event) });
     }
 }

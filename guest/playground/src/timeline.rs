@@ -68,8 +68,9 @@ impl Timeline {
             self.undated.add(volume);
             return;
         };
-        let index = (start_millis / WIDTHS[self.width]).wrapping_sub(self.first) as usize;
-        match self.buckets.get_mut(index) {
+        let index = (start_millis / WIDTHS[self.width]).wrapping_sub(self.first);
+        // Not `as`: an index of WebAssembly has 32 bits.
+        match usize::try_from(index).ok().and_then(|index| self.buckets.get_mut(index)) {
             Some(bucket) => bucket[verdict as usize].add(volume),
             None => self.bucket(start_millis)[verdict as usize].add(volume),
         }

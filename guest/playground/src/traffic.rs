@@ -80,8 +80,8 @@ impl Way {
 struct Addresses {
     short: HashMap<Words, Volume, FxBuildHasher>,
     long: HashMap<Box<[u8]>, Volume, FxBuildHasher>,
-    /// No address has more bytes missing than this.
-    missing_bytes: u64,
+    /// No address has more missing than this.
+    missing: Volume,
 }
 
 /// Their sums take some megabytes.
@@ -97,15 +97,15 @@ impl Addresses {
         };
         match (sum, words) {
             (Some(sum), _) => sum.add(volume),
-            (None, Some(words)) => insert(&mut self.short, words, volume, &mut self.missing_bytes),
-            (None, None) => insert(&mut self.long, address.into(), volume, &mut self.missing_bytes),
+            (None, Some(words)) => insert(&mut self.short, words, volume, &mut self.missing),
+            (None, None) => insert(&mut self.long, address.into(), volume, &mut self.missing),
         }
     }
 
     fn ranking(&self) -> Ranking {
         let short = self.short.iter().map(|(words, sum)| (Address::Short(words), sum));
         let long = self.long.iter().map(|(address, sum)| (Address::Long(address), sum));
-        Ranking { missing_bytes: self.missing_bytes, ..Ranking::of(short.chain(long), Address::text, |_| None) }
+        Ranking { missing: self.missing, ..Ranking::of(short.chain(long), Address::text, |_| None) }
     }
 }
 
@@ -157,19 +157,19 @@ fn insert<K: Eq + Hash>(
     sums: &mut HashMap<K, Volume, FxBuildHasher>,
     address: K,
     volume: Volume,
-    missing_bytes: &mut u64,
+    missing: &mut Volume,
 ) {
     if sums.len() == MOST_ADDRESSES {
-        let mut bytes: Vec<u64> = sums.values().map(|volume| volume.bytes).collect();
-        let (_, &mut median, _) = bytes.select_nth_unstable(MOST_ADDRESSES / 2);
+        let mut volumes: Vec<Volume> = sums.values().copied().collect();
+        let (_, &mut median, _) = volumes.select_nth_unstable(MOST_ADDRESSES / 2);
         // Many may have just the median: of these, too, some must go.
         let mut room = MOST_ADDRESSES / 4;
         sums.retain(|_, volume| {
-            let has_median = volume.bytes == median;
+            let has_median = *volume == median;
             room = room.saturating_sub(usize::from(has_median));
-            volume.bytes > median || (has_median && room > 0)
+            *volume > median || (has_median && room > 0)
         });
-        *missing_bytes = missing_bytes.saturating_add(median);
+        missing.add(median);
     }
     sums.insert(address, volume);
 }
@@ -194,13 +194,12 @@ impl<const N: usize> Numbers<N> {
 
 /// The largest sums, as the page gets them.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Ranking {
     rows: Vec<Row>,
     /// How many keys there are.
     keys: usize,
-    /// No row has more bytes missing than this.
-    missing_bytes: u64,
+    /// No row has more missing than this.
+    missing: Volume,
 }
 
 #[derive(Serialize)]
@@ -231,7 +230,7 @@ impl Ranking {
         }
         rows.sort_unstable_by(order);
         let rows = rows.iter().map(|(key, volume)| Row { key: show(key), name: name(key), volume: **volume });
-        Ranking { rows: rows.collect(), keys, missing_bytes: 0 }
+        Ranking { rows: rows.collect(), keys, missing: Volume::default() }
     }
 }
 
@@ -341,6 +340,20 @@ mod tests {
         assert_eq!(first, ("2001:db8::1234:5678:9abc:def0", 40 * MOST_ADDRESSES as u64));
         assert_eq!(second.0, "198.51.100.100");
         let missing = 30 * 263 - second.1;
-        assert!(missing <= ranking.missing_bytes && ranking.missing_bytes > 0, "{missing}");
+        assert!(missing <= ranking.missing.bytes && ranking.missing.bytes > 0, "{missing}");
+    }
+
+    #[test]
+    fn flows_count_where_there_are_no_bytes() {
+        let mut addresses = Addresses::default();
+        let one = Volume { bytes: 0, flows: 1 };
+        for number in 0..2 * MOST_ADDRESSES as u64 {
+            addresses.add(number.to_string().as_bytes(), one);
+            addresses.add(b"198.51.100.100", one);
+        }
+        let ranking = addresses.ranking();
+        assert_eq!(ranking.rows[0].key, "198.51.100.100");
+        assert_eq!(ranking.rows[0].volume.flows, 2 * MOST_ADDRESSES as u64);
+        assert!(ranking.missing.flows > 0);
     }
 }

@@ -64,8 +64,8 @@ impl Arguments {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         ensure!(
             !PLAYGROUND.is_empty(),
-            "this vpcflow was built without the playground's page, since npm was missing: \
-             install Node.js 20 or later, and build again"
+            "this vpcflow was built without the playground's page, for which npm of Node.js 20 or later must be able to \
+             install packages: a build where it is says why it could not"
         );
         match &self.write {
             Some(folder) => write(folder)?,

@@ -3,7 +3,7 @@
 import { readAddress, settingsOf, writeAddress, type Choices } from "./address.ts";
 import * as parser from "./parser.ts";
 import { sample as sampleOf, SAMPLES } from "./samples.ts";
-import { change, current, type Selection } from "./state.ts";
+import { change, current, type Selection, type State } from "./state.ts";
 import type { Filter, Reject, Row } from "./types.ts";
 
 let reading: AbortController | null = null;
@@ -48,7 +48,7 @@ function showInAddress(isStep: boolean) {
 
 async function load(id: string) {
   const text = sampleOf(id)!.text();
-  change({ sample: id, text, replacement: { text }, files: [], filter: {}, selection: null, explanations: [] });
+  change({ sample: id, text, replacement: { text }, ...withoutFiles() });
   await read();
 }
 
@@ -74,7 +74,8 @@ export async function choose(choices: Partial<Choices>) {
 }
 
 export async function setFilter(filter: Filter) {
-  change({ filter });
+  // What was chosen may not be among what the filter takes, or at another place.
+  change({ filter, ...withoutSelection() });
   await read();
 }
 
@@ -96,7 +97,7 @@ export async function takeFiles(files: File[]) {
     change({ databases, databaseNames });
   }
   if (logs.length > 0) {
-    change({ files: logs, filter: {}, selection: null, explanations: [], report: null, result: null });
+    change({ files: logs, filter: {}, report: null, result: null, ...withoutSelection() });
   }
   if (files.length > 0) {
     await readAgain();
@@ -110,8 +111,20 @@ export async function forgetDatabase(kind: "city" | "asn") {
 }
 
 export async function backToText() {
-  change({ files: [], filter: {}, selection: null, explanations: [], replacement: { text: current().text } });
+  change({ replacement: { text: current().text }, ...withoutFiles() });
   await read();
+}
+
+/** What was found in files does not belong to the text. */
+function withoutFiles(): Partial<State> {
+  const results = current().files.length > 0 ? { report: null, result: null } : {};
+  return { files: [], filter: {}, ...results, ...withoutSelection() };
+}
+
+function withoutSelection(): Partial<State> {
+  // An explanation that is under way comes too late.
+  explanationsAsked += 1;
+  return { selection: null, explanations: [] };
 }
 
 export function cancel() {
@@ -152,9 +165,9 @@ function selectFirst() {
   const row = report?.sample?.rows[0];
   const reject = report?.rejects.rows[0];
   if (files.length > 0 && selection === null && row !== undefined) {
-    selectRow(row, 0);
+    selectRow(row, 0, true);
   } else if (files.length > 0 && selection === null && reject !== undefined) {
-    selectReject(reject, 0);
+    selectReject(reject, 0, true);
   }
 }
 
@@ -163,29 +176,31 @@ export function select(selection: Selection) {
   void explain();
 }
 
-export function selectRow(row: Row, index: number) {
+export function selectRow(row: Row, index: number, isFirst = false) {
   select({
     from: "results",
+    isFirst,
     key: `event ${index}`,
     title: title(row.file, row.line),
     line: row.line,
     before: row.header === null ? "" : `${row.header}\n`,
     record: row.record,
+    event: row.event,
   });
 }
 
-export function selectReject(reject: Reject, index: number) {
-  const { report } = current();
-  // Which header line was in force is known of events only: the last one before this line will have had the same.
-  const neighbour = report?.sample?.rows.findLast((row) => row.file === reject.file && row.line <= reject.line);
-  const header = neighbour?.header ?? report?.sample?.rows.find((row) => row.file === reject.file)?.header;
+export function selectReject(reject: Reject, index: number, isFirst = false) {
+  const { fault, header, isCut, text } = reject;
   select({
     from: "results",
+    isFirst,
     key: `reject ${index}`,
     title: title(reject.file, reject.line),
     line: reject.line,
-    before: header ? `${header}\n` : "",
-    record: reject.text.join(""),
+    before: header === null ? "" : `${header}\n`,
+    record: text.join(""),
+    // What is shown of such a line is not what was read.
+    fault: isCut || fault.reason === "not-utf8" ? fault : undefined,
   });
 }
 
@@ -202,12 +217,19 @@ async function explain() {
   }
   explanationsAsked += 1;
   const asked = explanationsAsked;
-  try {
-    const explanations = await parser.explain(selection.before, selection.record, settingsOf(choices), databases);
-    if (asked === explanationsAsked) {
-      change({ explanations });
-    }
-  } catch {
-    // The choices are refused; reading says so.
+  const { before, record, event, fault } = selection;
+  if (fault !== undefined) {
+    change({ explanations: [{ summary: "a line of which not all can be shown", columns: [], event: null, rejected: fault, skipped: null }] });
+    return;
+  }
+  // Where the choices are refused, reading says so.
+  const explanations = await parser.explain(before, record, settingsOf(choices), databases).catch(() => []);
+  const [explanation] = explanations;
+  if (explanations.length === 1 && event !== undefined && explanation!.event !== null) {
+    // Where a record stood enters its event, as do its envelope's time and id.
+    explanation!.event = event;
+  }
+  if (asked === explanationsAsked) {
+    change({ explanations });
   }
 }

@@ -16,7 +16,7 @@ export interface Drawing {
   series: Series[];
   isLying: boolean;
   show: (value: number) => string;
-  /** The whole of a label that is shortened on the axis. */
+  /** Of a bar, and which of the series stacked in it; of none, where only the bar is known. */
   onPick: (index: number, series: number | null) => void;
 }
 

@@ -13,7 +13,7 @@ export function Choices() {
   const refusal = useStore((state) => state.refusal);
   const names = useStore((state) => state.databaseNames);
   const isOfFormat = refusal !== "" && choices.format.trim() !== "" && refusal.includes("format");
-  const isOfDatabase = refusal !== "" && !isOfFormat && (names.city !== undefined || names.asn !== undefined) && !refusal.includes("time");
+  const isOfDatabase = (names.city !== undefined || names.asn !== undefined) && /geo and AS|atabase|MaxMind/.test(refusal);
   const schemas = description?.schemas ?? [];
   const pick = <K extends keyof ChoicesType>(key: K, value: string) => void choose({ [key]: value });
   return (

@@ -19,7 +19,7 @@ export function Dock({ heading, summary, mood, isEmpty, children }: DockProps) {
   const isOpen = isWanted && !isEmpty;
   const selection = useStore((state) => state.selection);
   useEffect(() => {
-    if (selection?.from === "results" && selection.key !== "event 0") {
+    if (selection?.from === "results" && !selection.isFirst) {
       setWanted(true);
     }
   }, [selection]);

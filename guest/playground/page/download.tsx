@@ -33,14 +33,15 @@ export function Download() {
     try {
       const to = size > LARGE_BYTES && showSaveFilePicker ? await showSaveFilePicker({ suggestedName: name }) : undefined;
       setControl(abort);
-      const blob = await exportEvents(input, { ...settingsOf(choices), filter }, databases, isGzip, to, {
+      const { blob, failures } = await exportEvents(input, { ...settingsOf(choices), filter }, databases, isGzip, to, {
         signal: abort.signal,
         onProgress: ({ readBytes, totalBytes }) => setPart(readBytes / Math.max(1, totalBytes)),
       });
       if (blob !== null) {
         save(blob, name);
       }
-      setMessage(blob === null ? "Written" : `${bytes(blob.size)} written`);
+      const cut = failures.map(({ file }) => `, but for the rest of ${file}`).join("");
+      setMessage(`${blob === null ? "Written" : `${bytes(blob.size)} written`}${cut}`);
     } catch (error) {
       // Whoever closes the browser's dialog wants nothing to happen.
       const isClosed = error instanceof DOMException && error.name === "AbortError";

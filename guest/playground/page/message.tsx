@@ -40,9 +40,16 @@ export function Message() {
 
   useEffect(() => {
     setHint(undefined);
-    if (isNoFlowLog) {
-      void hintOf(input).then(setHint);
+    if (!isNoFlowLog) {
+      return;
     }
+    let isCurrent = true;
+    // What cannot be read has its message already.
+    const found = hintOf(input).catch(() => null);
+    void found.then((hint) => isCurrent && setHint(hint));
+    return () => {
+      isCurrent = false;
+    };
   }, [result]);
 
   const isShown = isNoFlowLog || failures.length > 0;

@@ -104,7 +104,7 @@ export function Filters() {
   const shown = PARTS.filter(([part]) => filter[part] !== undefined);
   const without = (part: keyof Filter): Filter => {
     const { [part]: _, until, ...rest } = filter;
-    return part === "from" ? rest : { ...rest, until };
+    return part === "from" || until === undefined ? rest : { ...rest, until };
   };
   if (shown.length === 0) {
     return null;

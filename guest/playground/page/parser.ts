@@ -1,6 +1,6 @@
 // The worker as functions that promise what it answers.
 
-import type { Answer, Databases, Description, Explanation, Progress, Request, Result, Settings } from "./types.ts";
+import type { Answer, Databases, Description, Explanation, Exported, Progress, Request, Result, Settings } from "./types.ts";
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -10,7 +10,9 @@ interface Waiting {
 
 const waiting = new Map<number, Waiting>();
 let lastId = 0;
-let worker = start();
+let worker: Worker | null = null;
+/** What the worker has got. */
+let sent: Databases = {};
 
 function start(): Worker {
   const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
@@ -32,15 +34,15 @@ function take({ data }: MessageEvent<Answer>) {
     request?.reject(new Error(data.message));
     if (data.isCrash) {
       fail(data.message);
-      worker.terminate();
-      worker = start();
-      sent = {};
     }
   }
 }
 
-/** The worker itself has failed: nothing that was asked of it will be answered. */
+/** The worker itself has failed: nothing that was asked of it will be answered, and what comes next gets another one. */
 function fail(message: string) {
+  worker?.terminate();
+  worker = null;
+  sent = {};
   for (const request of waiting.values()) {
     request.reject(new Error(message));
   }
@@ -56,19 +58,19 @@ export interface Watch {
 
 function ask<T>(body: Body<Request>, { onProgress, signal }: Watch = {}): Promise<T> {
   const id = ++lastId;
+  worker ??= start();
+  worker.postMessage({ ...body, id });
+  signal?.addEventListener("abort", () => waiting.has(id) && worker?.postMessage({ id, kind: "cancel" }));
   return new Promise((resolve, reject) => {
     waiting.set(id, { resolve: resolve as (value: unknown) => void, reject, onProgress });
-    worker.postMessage({ ...body, id });
-    signal?.addEventListener("abort", () => worker.postMessage({ id, kind: "cancel" }));
   });
 }
-
-let sent: Databases = {};
 
 function send(databases: Databases) {
   if (databases !== sent) {
     sent = databases;
-    void ask({ kind: "databases", databases });
+    // Where it fails, so does what is asked next.
+    ask({ kind: "databases", databases }).catch(() => {});
   }
 }
 
@@ -93,7 +95,7 @@ export function explain(
   return ask({ kind: "explain", before, line, settings });
 }
 
-/** Writes the events of all files to a file, or gives them as a blob; fails if a signal ends it. */
+/** Writes the events of all files to a file, or gives them as a blob, up to where a file cannot be read; fails if a signal ends it. */
 export function exportEvents(
   files: File[],
   settings: Settings,
@@ -101,7 +103,7 @@ export function exportEvents(
   gzip: boolean,
   to: FileSystemFileHandle | undefined,
   watch: Watch,
-): Promise<Blob | null> {
+): Promise<Exported> {
   send(databases);
   return ask({ kind: "export", files, settings, gzip, to }, watch);
 }

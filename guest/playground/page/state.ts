@@ -2,7 +2,7 @@
 
 import { useEffect, useReducer, useRef } from "preact/hooks";
 import { NO_CHOICES, type Choices } from "./address.ts";
-import type { Databases, Description, Explanation, Filter, Progress, Report, Result } from "./types.ts";
+import type { Databases, Description, Explanation, Fault, Filter, Progress, Report, Result } from "./types.ts";
 
 /** The record that is explained. */
 export interface Selection {
@@ -16,6 +16,12 @@ export interface Selection {
   /** What stands before it, of which the last header line counts. */
   before: string;
   record: string;
+  /** The event that it became, where that is known. */
+  event?: string;
+  /** Why it is refused, where it cannot be read again. */
+  fault?: Fault;
+  /** Nobody has chosen it: it is the first of a file. */
+  isFirst?: boolean;
 }
 
 export interface State {

@@ -190,8 +190,12 @@ function Rows({ records, columns, order, onOrder }: RowsProps) {
     setTop(view.scrollTop);
   }
 
-  const first = Math.max(0, Math.floor(top / ROW_PIXELS) - SPARE_ROWS);
-  const end = Math.min(records.length, Math.ceil((top + height) / ROW_PIXELS) + SPARE_ROWS);
+  // Of fewer records than before, the table may still be scrolled beyond the last one.
+  const shown = Math.min(top, Math.max(0, records.length * ROW_PIXELS - height));
+  const first = Math.max(0, Math.floor(shown / ROW_PIXELS) - SPARE_ROWS);
+  const end = Math.min(records.length, Math.ceil((shown + height) / ROW_PIXELS) + SPARE_ROWS);
+  // The row that was reached last may have been scrolled out of the table.
+  const reached = Math.max(first, Math.min(active, end - 1));
   const turn = (path: string) => onOrder(order?.path !== path ? { path, isDown: false } : order.isDown ? null : { path, isDown: true });
   const isNumber = (text: string | undefined) => text !== undefined && /^-?\d+(\.\d+)?$/.test(text);
   return (
@@ -227,7 +231,7 @@ function Rows({ records, columns, order, onOrder }: RowsProps) {
                 <button
                   type="button"
                   class="plain line-button"
-                  tabIndex={first + offset === active ? 0 : -1}
+                  tabIndex={first + offset === reached ? 0 : -1}
                   aria-pressed={selected === `event ${index}`}
                   aria-label={`Explain line ${row.line}`}
                 >

@@ -5,7 +5,7 @@ import { setFilter } from "./actions.ts";
 import { ChartCard } from "./chart.tsx";
 import { Empty } from "./empty.tsx";
 import { current, useStore } from "./state.ts";
-import type { Bucket, Direction, Filter, Ranking, Traffic as TrafficType, Verdict, Volume } from "./types.ts";
+import type { Direction, Filter, Ranking, Traffic as TrafficType, Verdict, Volume } from "./types.ts";
 import { bytes, count, counted, dayAndTime, portName, span, time } from "./words.ts";
 
 type Unit = "bytes" | "flows";
@@ -15,6 +15,7 @@ const DIRECTIONS: Direction[] = ["ingress", "egress", "unknown"];
 const VERDICT_NAMES: Record<Verdict, string> = { accepted: "Accepted", rejected: "Rejected", unknown: "Not stated" };
 const NONE: Volume = { flows: 0, bytes: 0 };
 const CHART_ROWS = 10;
+const DAY_MILLIS = 86_400_000;
 
 function shower(unit: Unit): (value: number) => string {
   return unit === "bytes" ? bytes : (value) => (Number.isInteger(value) ? count(value) : "");
@@ -45,12 +46,12 @@ export function Traffic() {
 function Timeline({ traffic, unit: usual }: { traffic: TrafficType; unit: Unit }) {
   const [chosen, choose] = useState<Unit>("flows");
   const unit = usual === "bytes" ? chosen : "flows";
-  const { widthMillis, undated } = traffic.timeline;
-  const buckets = withoutGaps(traffic.timeline.buckets, widthMillis);
+  const { buckets, widthMillis, undated } = traffic.timeline;
   if (buckets.length === 0) {
     return <p class="note wide">These records have no times.</p>;
   }
   const show = shower(unit);
+  const isOfDays = buckets.length * widthMillis > DAY_MILLIS;
   const used = VERDICTS.filter((verdict) => verdict !== "unknown" || buckets.some((bucket) => bucket.unknown.flows > 0));
   const pick = (index: number) => {
     const { startMillis } = buckets[index]!;
@@ -63,7 +64,7 @@ function Timeline({ traffic, unit: usual }: { traffic: TrafficType; unit: Unit }
       title={`Traffic ${span(buckets[0]!.startMillis, buckets.at(-1)!.startMillis + widthMillis)} UTC`}
       note={undated.flows > 0 ? `${counted(undated.flows, "event")} without a time.` : undefined}
       control={usual === "bytes" && <UnitSwitch unit={unit} onChange={choose} />}
-      labels={buckets.map(({ startMillis }) => time(startMillis, widthMillis))}
+      labels={buckets.map(({ startMillis }) => time(startMillis, widthMillis, isOfDays))}
       series={used.map((verdict) => ({ name: VERDICT_NAMES[verdict], color: `--${verdict}`, values: buckets.map((bucket) => bucket[verdict][unit]) }))}
       show={show}
       onPick={pick}
@@ -74,18 +75,6 @@ function Timeline({ traffic, unit: usual }: { traffic: TrafficType; unit: Unit }
       }))}
     />
   );
-}
-
-/** Where nothing was, the parser has no bucket. */
-function withoutGaps(buckets: Bucket[], width: number): Bucket[] {
-  const filled: Bucket[] = [];
-  for (const bucket of buckets) {
-    for (let next = filled.at(-1); next !== undefined && next.startMillis + width < bucket.startMillis; next = filled.at(-1)) {
-      filled.push({ startMillis: next.startMillis + width, accepted: NONE, rejected: NONE, unknown: NONE });
-    }
-    filled.push(bucket);
-  }
-  return filled;
 }
 
 function UnitSwitch({ unit, onChange }: { unit: Unit; onChange: (unit: Unit) => void }) {
@@ -111,7 +100,7 @@ interface RankingCardProps {
 }
 
 function RankingCard({ id, title, what, ranking, unit, filter }: RankingCardProps) {
-  const { rows, keys, missingBytes } = ranking;
+  const { rows, keys, missing } = ranking;
   if (rows.length === 0) {
     return null;
   }
@@ -121,8 +110,8 @@ function RankingCard({ id, title, what, ranking, unit, filter }: RankingCardProp
   };
   const charted = rows.slice(0, CHART_ROWS);
   const notes = [
-    keys > charted.length ? `The largest ${charted.length} of ${missingBytes > 0 ? "more than " : ""}${counted(keys, what)}.` : "",
-    missingBytes > 0 ? `Of so many, small ones are forgotten: at most ${bytes(missingBytes)} are missing from each.` : "",
+    keys > charted.length ? `The largest ${charted.length} of ${missing.flows > 0 ? "more than " : ""}${counted(keys, what)}.` : "",
+    missing.flows > 0 ? `Of so many, small ones are forgotten: at most ${shower(unit)(missing[unit])} are missing from each.` : "",
   ];
   return (
     <ChartCard

@@ -89,15 +89,15 @@ export interface Ranking {
   rows: ({ key: string; name?: string } & Volume)[];
   /** How many keys there are. */
   keys: number;
-  /** No row has more bytes missing than this: of very many keys the small ones are forgotten. */
-  missingBytes: number;
+  /** No row has more missing than this: of very many keys the small ones are forgotten. */
+  missing: Volume;
 }
 
 export interface Sample {
   rows: Row[];
   /** One of so many events is kept. */
   every: number;
-  /** Events that were too long to be kept. */
+  /** Events that would have been kept, but for their length. */
   too_long: number;
 }
 
@@ -126,6 +126,8 @@ export interface Reject {
   file: number;
   /** From 1. */
   line: number;
+  /** The header line in force. */
+  header: string | null;
   /** Where it begins in the decompressed file. */
   byteOffset: number;
   /** Which record of an envelope it is, from 1. */
@@ -170,10 +172,21 @@ export interface Progress {
   report: Report;
 }
 
+/** A file that could not be read to its end. */
+export interface Failure {
+  file: string;
+  message: string;
+}
+
 export interface Result extends Progress {
-  /** Files that could not be read to their end. */
-  failures: { file: string; message: string }[];
+  failures: Failure[];
   isCancelled: boolean;
+}
+
+export interface Exported {
+  /** The events, unless they have been written to a file. */
+  blob: Blob | null;
+  failures: Failure[];
 }
 
 /** What the page asks of the worker. */

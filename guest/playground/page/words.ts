@@ -30,20 +30,22 @@ export function duration(seconds: number): string {
   if (seconds < 60) {
     return `${seconds.toFixed(1)} s`;
   }
-  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
 export function rate(byteCount: number, seconds: number): string {
   return `${bytes(byteCount / Math.max(seconds, 0.001))}/s`;
 }
 
-/** A time in UTC: all flow logs have it. */
-export function time(millis: number, widthMillis: number): string {
+/** A time in UTC, as all flow logs have it: without what is the same for all times of so wide steps, within a day or not. */
+export function time(millis: number, widthMillis: number, isOfDays: boolean): string {
   const text = new Date(millis).toISOString();
-  if (widthMillis < 60_000) {
-    return text.slice(11, 19);
+  if (widthMillis >= 86_400_000) {
+    return text.slice(0, 10);
   }
-  return widthMillis < 86_400_000 ? text.slice(11, 16) : text.slice(0, 10);
+  const clock = text.slice(11, widthMillis < 60_000 ? 19 : 16);
+  return isOfDays ? `${text.slice(5, 10)} ${clock}` : clock;
 }
 
 export function dayAndTime(millis: number): string {

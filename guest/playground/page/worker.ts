@@ -1,7 +1,7 @@
 // Runs the parser beside the page, so that the page never waits for it.
 
 import init, { describe, Explainer, Reading } from "../generated/parser.js";
-import type { Answer, Databases, Progress, Request, Result, Settings } from "./types.ts";
+import type { Answer, Databases, Exported, Failure, Progress, Request, Result, Settings } from "./types.ts";
 
 const ready = init({ module_or_path: new URL("parser_bg.wasm", import.meta.url) }).catch((error: Error) => {
   throw new Error(`the parser cannot be loaded: ${error.message}`);
@@ -91,7 +91,7 @@ async function read(id: number, files: File[], settings: Settings): Promise<Resu
   });
   let told = began;
   let before = 0;
-  const failures: Result["failures"] = [];
+  const failures: Failure[] = [];
   try {
     for (const file of files) {
       try {
@@ -103,10 +103,7 @@ async function read(id: number, files: File[], settings: Settings): Promise<Resu
           }
         }
       } catch (error) {
-        if (isCrash(error)) {
-          throw error;
-        }
-        failures.push({ file: file.name, message: message(error) });
+        failures.push(failureOf(file, error));
       }
       if (cancelled.has(id)) {
         return { ...progress(before + reading.bytesRead(), true), failures, isCancelled: true };
@@ -117,6 +114,14 @@ async function read(id: number, files: File[], settings: Settings): Promise<Resu
   } finally {
     release(reading);
   }
+}
+
+/** What is whole before a corrupt place has been read; only a crash ends everything. */
+function failureOf(file: File, error: unknown): Failure {
+  if (isCrash(error)) {
+    throw error;
+  }
+  return { file: file.name, message: message(error) };
 }
 
 function release(reading: Reading) {
@@ -152,7 +157,7 @@ function messages(): Promise<void> {
 }
 
 /** Transforms all files again and writes every event: to a file, or to a blob, which the browser keeps on disk. */
-async function write(request: Extract<Request, { kind: "export" }>): Promise<Blob | null> {
+async function write(request: Extract<Request, { kind: "export" }>): Promise<Exported> {
   const { id, files, gzip, to } = request;
   const began = performance.now();
   const settings = { ...request.settings, writesAll: true };
@@ -160,29 +165,34 @@ async function write(request: Extract<Request, { kind: "export" }>): Promise<Blo
   const totalBytes = files.reduce((sum, file) => sum + file.size, 0);
   let told = began;
   let before = 0;
+  const failures: Failure[] = [];
   let pieces: Uint8Array[] = [];
   let bytes = 0;
   async function* events() {
     for (const file of files) {
-      reading.open(file, file.name);
-      for await (const _ of steps(id, reading)) {
-        const piece = reading.events();
-        // Of a batch of which the filter takes nothing, nothing is handed on: the stream would wait for more.
-        if (piece.length > 0) {
-          pieces.push(piece);
-          bytes += piece.length;
+      try {
+        reading.open(file, file.name);
+        for await (const _ of steps(id, reading)) {
+          const piece = reading.events();
+          // Of a batch of which the filter takes nothing, nothing is handed on: the stream would wait for more.
+          if (piece.length > 0) {
+            pieces.push(piece);
+            bytes += piece.length;
+          }
+          if (performance.now() - told > PROGRESS_MILLIS) {
+            told = performance.now();
+            const readBytes = before + reading.bytesRead();
+            const report = JSON.parse(reading.report(false));
+            answer({ id, kind: "progress", progress: { readBytes, totalBytes, seconds: (told - began) / 1000, report } });
+          }
+          if (bytes >= PIECE_BYTES) {
+            yield* pieces;
+            pieces = [];
+            bytes = 0;
+          }
         }
-        if (performance.now() - told > PROGRESS_MILLIS) {
-          told = performance.now();
-          const readBytes = before + reading.bytesRead();
-          const report = JSON.parse(reading.report(false));
-          answer({ id, kind: "progress", progress: { readBytes, totalBytes, seconds: (told - began) / 1000, report } });
-        }
-        if (bytes >= PIECE_BYTES) {
-          yield* pieces;
-          pieces = [];
-          bytes = 0;
-        }
+      } catch (error) {
+        failures.push(failureOf(file, error));
       }
       if (cancelled.has(id)) {
         throw new Error("cancelled");
@@ -192,9 +202,14 @@ async function write(request: Extract<Request, { kind: "export" }>): Promise<Blo
     yield* pieces;
   }
   const generator = events();
+  // The browser makes another error of it, which says nothing.
+  let cause: unknown;
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
     async pull(controller) {
-      const { done, value } = await generator.next();
+      const { done, value } = await generator.next().catch((error) => {
+        cause = error;
+        throw error;
+      });
       if (done) {
         controller.close();
       } else {
@@ -204,11 +219,13 @@ async function write(request: Extract<Request, { kind: "export" }>): Promise<Blo
   });
   try {
     const out = gzip ? stream.pipeThrough(new CompressionStream("gzip")) : stream;
-    if (to === undefined) {
-      return await new Response(out).blob();
+    const blob = to === undefined ? await new Response(out).blob() : null;
+    if (to !== undefined) {
+      await out.pipeTo(await to.createWritable());
     }
-    await out.pipeTo(await to.createWritable());
-    return null;
+    return { blob, failures };
+  } catch (error) {
+    throw cause ?? error;
   } finally {
     release(reading);
   }

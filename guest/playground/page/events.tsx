@@ -39,7 +39,7 @@ export function Events() {
           const isSelected = selected === `event ${index}`;
           return (
             <li key={index} class={isSelected ? "event selected" : "event"} onClick={() => selectRow(row, index)}>
-              <button type="button" class="event-line" aria-pressed={isSelected} aria-label={`Explain line ${row.line}`}>
+              <button type="button" class="event-line" aria-pressed={isSelected} aria-label={`Explain ${input.length > 1 ? `${input[row.file]?.name} ` : "line "}${count(row.line)}`}>
                 {input.length > 1 && <span>{input[row.file]?.name} </span>}
                 {count(row.line)}
               </button>

@@ -233,7 +233,7 @@ function Rows({ records, columns, order, onOrder }: RowsProps) {
                   class="plain line-button"
                   tabIndex={first + offset === reached ? 0 : -1}
                   aria-pressed={selected === `event ${index}`}
-                  aria-label={`Explain line ${row.line}`}
+                  aria-label={`Explain ${input.length > 1 ? `${input[row.file]?.name} ` : "line "}${row.line}`}
                 >
                   {input.length > 1 && `${input[row.file]?.name} `}
                   {row.line}

@@ -40,7 +40,7 @@ async function transform([input, schemas, databaseBytes]) {
     const given = Object.fromEntries(databases.map((name) => [name, bytes(databaseBytes[name])]));
     await ask({ kind: "databases", databases: given });
     const read = await ask({ kind: "read", files, settings });
-    const events = await ask({ kind: "export", files, settings, gzip: false });
+    const { blob: events } = await ask({ kind: "export", files, settings, gzip: false });
     const { totals, rejects } = read.report;
     outcomes.push({
       failures: read.failures,

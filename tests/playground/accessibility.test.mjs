@@ -77,6 +77,18 @@ for (const options of VIEWS) {
   });
 }
 
+test("a theme that is chosen stays", async () => {
+  const theme = (page) => page.evaluate(() => document.documentElement.dataset.theme);
+  await withPage(async (page) => {
+    assert.equal(await theme(page), "light");
+    await page.getByRole("button", { name: "Dark theme" }).click();
+    assert.equal(await theme(page), "dark");
+    await page.reload();
+    await page.getByRole("button", { name: "Light theme" }).waitFor();
+    assert.equal(await theme(page), "dark");
+  }, { options: { colorScheme: "light" } });
+});
+
 test("keys are enough", async () => {
   await withPage(async (page) => {
     const panel = page.getByRole("tabpanel");

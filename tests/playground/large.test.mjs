@@ -9,7 +9,7 @@ import { eventually, expectNumbers, number, openFiles, tab, transform } from "./
 
 const MEGABYTES = process.env.VPCFLOW_FULL_PLAYGROUND === undefined ? 300 : 1000;
 /** How much more memory the large file may take than a small one does. */
-const MOST_GROWTH = 100e6;
+const MOST_GROWTH = 150e6;
 const MINUTES = 60_000 * 10;
 /** Lines of blanks, of 64 kB each. */
 const BLANKS = 1100;

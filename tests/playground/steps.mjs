@@ -1,7 +1,7 @@
 // What somebody does at the page, and what the host's command makes of the same input.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
 import { PATIENCE, cases, files, settled } from "./browser.mjs";
@@ -69,6 +69,14 @@ export function transform(...options) {
   const { input } = typeof options.at(-1) === "object" ? options.pop() : {};
   const stdio = [input === undefined ? "ignore" : "pipe", "pipe", "ignore"];
   return execFileSync(vpcflow, ["transform", ...options], { cwd: files, input, stdio, maxBuffer: 1 << 30 });
+}
+
+/** What the host counts in these files. */
+export function counts(...paths) {
+  const { stderr } = spawnSync(vpcflow, ["transform", ...paths], { cwd: files, encoding: "utf8", maxBuffer: 1 << 30 });
+  const [, ...found] = /(\d+) lines, (\d+) events, (\d+) rejects, (\d+) skips/.exec(stderr);
+  const [lines, events, rejects, skips] = found.map(Number);
+  return { lines, events, rejects, skips };
 }
 
 export function parsed(ndjson) {

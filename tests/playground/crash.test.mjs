@@ -2,7 +2,7 @@
 
 import { test } from "node:test";
 
-import { url, withPage } from "./browser.mjs";
+import { withPage } from "./browser.mjs";
 import { expectNumbers, openFiles } from "./steps.mjs";
 
 /** Stands before the worker's own code: a panic in Rust ends in such an error. */
@@ -23,10 +23,12 @@ const CRASHING = `
 `;
 
 test("a crash costs one reading", async () => {
-  const worker = await (await fetch(`${url}worker.js`)).text();
   const log = Buffer.from("version srcaddr dstaddr\n2 10.0.0.1 10.0.0.2\n");
   await withPage(async (page) => {
-    await page.route("**/worker.js", (route) => route.fulfill({ contentType: "text/javascript", body: CRASHING + worker }));
+    await page.route("**/worker.js", async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, body: CRASHING + (await response.text()) });
+    });
     await page.reload();
     await openFiles(page, { name: "fine.log", buffer: log });
     await expectNumbers(page, { events: 1 });

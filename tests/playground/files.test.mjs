@@ -48,7 +48,7 @@ test("several files at once, with every choice", async () => {
     const { bytes } = await download(page);
     assert.ok(withoutOrigin(bytes) === withoutOrigin(transform(...options, ...names)), "other events than the host's");
     assert.equal(new Set(parsed(bytes).map(({ event }) => event.id)).size, 4500);
-    await page.getByRole("tabpanel").getByRole("button", { name: "Explain line 5", exact: true }).first().click();
+    await page.getByRole("tabpanel").getByRole("button", { name: "Explain flow.parquet 5", exact: true }).click();
     await page.getByRole("heading", { name: "flow.parquet, line 5", exact: true }).waitFor();
     await page.getByRole("button", { name: "Back to the text" }).click();
     await expectNumbers(page, { events: 4621 });
@@ -65,11 +65,17 @@ test("files are dropped onto the page", async () => {
     // Above the editor, which would take the text over.
     const target = page.getByRole("textbox", { name: "Flow log lines" });
     const drop = page.getByText("Drop flow logs to read them here");
-    for (const kind of ["dragenter", "dragover"]) {
-      await target.dispatchEvent(kind, { dataTransfer: dragged });
-    }
+    const isTaken = (kind) =>
+      target.evaluate(
+        (element, { kind, dragged }) =>
+          !element.dispatchEvent(new DragEvent(kind, { dataTransfer: dragged, bubbles: true, cancelable: true, composed: true })),
+        { kind, dragged },
+      );
+    // What is not taken, the browser would show instead of the page.
+    assert.ok(await isTaken("dragenter"));
+    assert.ok(await isTaken("dragover"));
     await drop.waitFor();
-    await target.dispatchEvent("drop", { dataTransfer: dragged });
+    assert.ok(await isTaken("drop"));
     await drop.waitFor({ state: "detached" });
     await page.getByText("dropped.log", { exact: true }).waitFor();
     await expectNumbers(page, { events: 1500, rejects: 0 });

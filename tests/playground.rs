@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use vpcflow_modules::{PLAYGROUND, PLAYGROUND_TYPES};
 
@@ -67,6 +68,9 @@ fn run(script: &str) {
     let files = tempfile::tempdir().unwrap();
     write_files(files.path());
 
+    // Browsers beside each other would wait for one another longer than a test waits.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let server = Server::start();
     let mut node = Command::new("node");
     node.args(["--test", "--test-reporter=spec"]).arg(copies.path().join(script));

@@ -62,6 +62,13 @@ async function assertFiltered(page, chips, wanted) {
   assert.equal((await download(page)).bytes.toString(), expectedEvents(wanted));
 }
 
+/** Everything is shown again. */
+async function assertUnfiltered(page) {
+  await filters(page).waitFor({ state: "detached" });
+  // Until the input has been read again, the pictures are those of before.
+  await settled(page);
+}
+
 test("the tables have the sums of the records", async () => {
   const rows = records("flow.log");
   await withPage(async (page) => {
@@ -131,8 +138,7 @@ test("a bar, a row or the enter key sets a filter, and chips take it back", asyn
     await filters(page).getByRole("button", { name: `Remove the filter from ${source}` }).click();
     await assertFiltered(page, ["port 443 https"], isToPort);
     await filters(page).getByRole("button", { name: "Remove the filter" }).click();
-    await filters(page).waitFor({ state: "detached" });
-    await settled(page);
+    await assertUnfiltered(page);
     assert.deepEqual((await download(page)).bytes, transform("flow.log"));
 
     // A row sets two at once.
@@ -140,14 +146,13 @@ test("a bar, a row or the enter key sets a filter, and chips take it back", asyn
     await card(page, "Directions and verdicts by bytes").getByRole("row", { name: "ingress Rejected" }).click();
     await assertFiltered(page, ["rejected", "ingress"], (row) => row.action === "REJECT" && row["flow-direction"] === "ingress");
     await filters(page).getByRole("button", { name: "Show all" }).click();
-    await filters(page).waitFor({ state: "detached" });
+    await assertUnfiltered(page);
 
     await card(page, "Protocols by bytes").getByRole("img").click({ position: { x: 200, y: 14 } });
     const [{ key: protocol }] = sums(rows, (row) => row.protocol);
     await assertFiltered(page, [`protocol ${{ 6: "tcp", 17: "udp" }[protocol]}`], (row) => row.protocol === protocol);
     await filters(page).getByRole("button", { name: "Remove the filter" }).click();
-    await filters(page).waitFor({ state: "detached" });
-    await settled(page);
+    await assertUnfiltered(page);
 
     // A bar of the timeline is a minute.
     await card(page, /^Traffic/).getByRole("img").click();

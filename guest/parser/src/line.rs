@@ -1,4 +1,4 @@
-//! A text line to columns: one pass, eight bytes at a time.
+//! A text line to columns: one pass, eight or sixteen bytes at a time.
 
 use std::ops::Range;
 
@@ -35,18 +35,18 @@ pub(crate) fn split(input: &[u8], start: usize, values: &mut [Value]) -> Line {
     let mut columns = 0;
     let mut column_start = start;
     let mut position = start;
-    let mut special = 0;
+    let mut special = block::NOTHING;
+    let mut plain = true;
     loop {
-        let word = word_at(input, position);
-        special |= (word & HIGH_BITS) | zero_bytes(word ^ (LOW_BITS * 0x22)) | zero_bytes(word ^ (LOW_BITS * 0x5c));
-        let mut blanks = bytes_up_to_space(word);
+        let mut blanks;
+        (blanks, special) = block::look(input, position, special);
         while blanks != 0 {
-            let shift = blanks.trailing_zeros() & !7;
-            let end = position + shift as usize / 8;
-            let byte = (word >> shift) as u8;
+            let end = position + (blanks.trailing_zeros() / block::STRIDE) as usize;
+            // What lies beyond the end of the input reads as line feeds.
+            let byte = input.get(end).copied().unwrap_or(b'\n');
             if !matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
                 // Another control character: part of the column, for its field to judge.
-                special |= 1;
+                plain = false;
             } else {
                 if end > column_start {
                     if let Some(value) = values.get_mut(columns) {
@@ -56,13 +56,69 @@ pub(crate) fn split(input: &[u8], start: usize, values: &mut [Value]) -> Line {
                 }
                 column_start = end + 1;
                 if byte == b'\n' {
-                    return Line { columns, end, plain: special == 0 };
+                    return Line { columns, end, plain: plain && !block::is_any(special) };
                 }
-                special |= u64::from(byte != b' ');
+                plain &= byte == b' ';
             }
             blanks &= blanks - 1;
         }
-        position += 8;
+        position += block::BYTES;
+    }
+}
+
+/// Looks at eight bytes at once, in a word of the processor.
+#[cfg(not(target_feature = "simd128"))]
+mod block {
+    use super::*;
+
+    pub(super) const BYTES: usize = 8;
+    /// Bits of [`look`]'s blanks for each byte.
+    pub(super) const STRIDE: u32 = 8;
+    pub(super) const NOTHING: u64 = 0;
+
+    /// A bit for every byte that is at most 0x20; and `special`, with what JSON would have to escape or is not ASCII.
+    #[inline(always)]
+    pub(super) fn look(input: &[u8], position: usize, special: u64) -> (u64, u64) {
+        let word = word_at(input, position);
+        let found = (word & HIGH_BITS) | zero_bytes(word ^ (LOW_BITS * 0x22)) | zero_bytes(word ^ (LOW_BITS * 0x5c));
+        (up_to_space(word), special | found)
+    }
+
+    /// No carry crosses a byte: 0x7f + 0x5f < 0x100.
+    #[inline(always)]
+    fn up_to_space(word: u64) -> u64 {
+        !((word & !HIGH_BITS) + LOW_BITS * 0x5f) & !word & HIGH_BITS
+    }
+
+    #[inline(always)]
+    pub(super) fn is_any(special: u64) -> bool {
+        special != 0
+    }
+}
+
+/// The same for sixteen bytes at once, where WebAssembly has vectors.
+#[cfg(target_feature = "simd128")]
+mod block {
+    use std::arch::wasm32::*;
+
+    use super::word_at;
+
+    pub(super) const BYTES: usize = 16;
+    pub(super) const STRIDE: u32 = 1;
+    pub(super) const NOTHING: v128 = u64x2(0, 0);
+
+    #[inline(always)]
+    pub(super) fn look(input: &[u8], position: usize, special: v128) -> (u32, v128) {
+        let bytes = u64x2(word_at(input, position), word_at(input, (position + 8).min(input.len())));
+        let escaped = v128_or(u8x16_eq(bytes, u8x16_splat(b'"')), u8x16_eq(bytes, u8x16_splat(b'\\')));
+        let is_not_ascii = i8x16_lt(bytes, i8x16_splat(0));
+        let blanks = u8x16_bitmask(u8x16_le(bytes, u8x16_splat(b' ')));
+        (blanks.into(), v128_or(special, v128_or(escaped, is_not_ascii)))
+    }
+
+    #[inline(always)]
+    pub(super) fn is_any(special: v128) -> bool {
+        v128_any_true(special)
     }
 }
 
@@ -92,12 +148,6 @@ fn last_word(rest: &[u8]) -> u64 {
     let mut bytes = [b'\n'; 8];
     bytes[..rest.len()].copy_from_slice(rest);
     u64::from_le_bytes(bytes)
-}
-
-/// The high bit of every byte that is at most 0x20. No carry crosses a byte: 0x7f + 0x5f < 0x100.
-#[inline(always)]
-fn bytes_up_to_space(word: u64) -> u64 {
-    !((word & !HIGH_BITS) + LOW_BITS * 0x5f) & !word & HIGH_BITS
 }
 
 /// Not zero exactly when a byte of `word` is zero; its lowest bit that is set is that of the first one.

@@ -1,7 +1,7 @@
 // A chart in a card, with its numbers as a table.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { draw, type Series } from "./charts.ts";
 import { useStore } from "./state.ts";
 
@@ -28,7 +28,8 @@ export function ChartCard({ id, title, note, control, labels, series, isLying = 
   const drawn = JSON.stringify([labels, series, title, isDark]);
   const pick = useRef(onPick);
   pick.current = onPick;
-  useEffect(() => {
+  // Together with `pick` and the table: a bar that is clicked is always the one that is seen.
+  useLayoutEffect(() => {
     const chart = draw(canvas.current!, { labels, series, isLying, show, onPick: (...picked) => pick.current(...picked) });
     return () => chart.destroy();
   }, [drawn]);

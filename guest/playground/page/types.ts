@@ -206,3 +206,10 @@ export type Answer = { id: number } & (
   | { kind: "done"; value: unknown }
   | { kind: "failed"; message: string; isCrash: boolean }
 );
+
+/** What the worker that only reads is asked for. */
+export interface Piece {
+  file: File;
+  start: number;
+  end: number;
+}

@@ -1,6 +1,7 @@
 // Runs the parser beside the page, so that the page never waits for it.
 
 import init, { describe, Explainer, Reading } from "../generated/parser.js";
+import { Pieces } from "./pieces.ts";
 import type { Answer, Databases, Exported, Failure, Progress, Request, Result, Settings } from "./types.ts";
 
 const ready = init({ module_or_path: new URL("parser_bg.wasm", import.meta.url) }).catch((error: Error) => {
@@ -96,7 +97,7 @@ async function read(id: number, files: File[], settings: Settings): Promise<Resu
     for (const file of files) {
       try {
         reading.open(file, file.name);
-        for await (const _ of steps(id, reading)) {
+        for await (const _ of steps(id, reading, file)) {
           if (performance.now() - told > PROGRESS_MILLIS) {
             answer({ id, kind: "progress", progress: progress(before + reading.bytesRead(), false) });
             told = performance.now();
@@ -133,9 +134,14 @@ function release(reading: Reading) {
 }
 
 /** Transforms the file at hand batch by batch, and gives way to messages now and then. */
-async function* steps(id: number, reading: Reading) {
+async function* steps(id: number, reading: Reading, file: File) {
+  const pieces = new Pieces(file);
   let turn = performance.now();
-  while (!cancelled.has(id) && reading.step()) {
+  while (!cancelled.has(id)) {
+    await pieces.give(reading);
+    if (!reading.step()) {
+      return;
+    }
     yield;
     if (performance.now() - turn > TURN_MILLIS) {
       await messages();
@@ -172,7 +178,7 @@ async function write(request: Extract<Request, { kind: "export" }>): Promise<Exp
     for (const file of files) {
       try {
         reading.open(file, file.name);
-        for await (const _ of steps(id, reading)) {
+        for await (const _ of steps(id, reading, file)) {
           const piece = reading.events();
           // Of a batch of which the filter takes nothing, nothing is handed on: the stream would wait for more.
           if (piece.length > 0) {

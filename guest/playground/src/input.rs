@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::mem::take;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -58,7 +60,7 @@ impl OpenFile {
             bytes: self.bytes,
             position: 0,
             chunk: Bytes::new(),
-            chunk_bytes: CHUNK_BYTES,
+            chunk_bytes: FIRST_CHUNK_BYTES,
             bytes_read,
         }
     }
@@ -115,6 +117,54 @@ impl Read for Input {
         let count = (&self.chunk[..]).read(buffer)?;
         self.chunk.advance(count);
         self.bytes_read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// Reads an open file once, from its beginning to its end, and takes what has been read ahead.
+pub(crate) struct Stream {
+    input: Input,
+    ahead: Rc<RefCell<Ahead>>,
+}
+
+/// What another worker has read of what a stream reads next.
+#[derive(Default)]
+pub(crate) struct Ahead {
+    /// Where the stream will ask for more.
+    start: u64,
+    /// What there is from there on.
+    bytes: Bytes,
+}
+
+impl Ahead {
+    /// Where the stream will ask for more, if that has not been read ahead.
+    pub(crate) fn wanted(&self) -> Option<u64> {
+        self.bytes.is_empty().then_some(self.start)
+    }
+
+    /// Takes what has been read from `start` on, if it is what the stream will ask for.
+    pub(crate) fn offer(&mut self, start: u64, bytes: Vec<u8>) {
+        if self.wanted() == Some(start) {
+            self.bytes = bytes.into();
+        }
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(input: Input, ahead: Rc<RefCell<Ahead>>) -> Stream {
+        Stream { input, ahead }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Stream { input, ahead } = self;
+        if input.chunk.is_empty() {
+            input.chunk = take(&mut ahead.borrow_mut().bytes);
+            input.position += input.chunk.len() as u64;
+        }
+        let count = input.read(buffer)?;
+        ahead.borrow_mut().start = input.position;
         Ok(count)
     }
 }

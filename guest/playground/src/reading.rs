@@ -1,5 +1,6 @@
 //! Files to events, batch after batch.
 
+use std::cell::RefCell;
 use std::io::Read;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Blob;
 
 use crate::filter::Filter;
-use crate::input::OpenFile;
+use crate::input::{Ahead, OpenFile, Stream};
 use crate::json;
 use crate::rejects::Rejects;
 use crate::sample::Sample;
@@ -42,6 +43,8 @@ struct File {
     name: String,
     framer: Framer<Box<dyn Read>>,
     bytes_read: Arc<AtomicU64>,
+    /// Absent for Parquet, which is not read in order.
+    ahead: Option<Rc<RefCell<Ahead>>>,
     _open: OpenFile,
 }
 
@@ -146,16 +149,30 @@ impl Reading {
         self.files += 1;
         let bytes_read = Arc::<AtomicU64>::default();
         let open = OpenFile::new(file);
-        let reader: Box<dyn Read> = match open.is_parquet()? {
-            true => Box::new(ParquetLines::open(open.reader(Arc::default()), bytes_read.clone())?),
-            false => Box::new(decompress(open.reader(bytes_read.clone()))?),
+        let ahead = (!open.is_parquet()?).then(Rc::<RefCell<Ahead>>::default);
+        let reader: Box<dyn Read> = match &ahead {
+            Some(ahead) => Box::new(decompress(Stream::new(open.reader(bytes_read.clone()), ahead.clone()))?),
+            None => Box::new(ParquetLines::open(open.reader(Arc::default()), bytes_read.clone())?),
         };
-        self.file =
-            Some(File { name: name.into(), framer: Framer::new(reader, self.framing), bytes_read, _open: open });
+        let framer = Framer::new(reader, self.framing);
+        self.file = Some(File { name: name.into(), framer, bytes_read, ahead, _open: open });
         self.transformer.set_header(None);
         self.watcher.headers.clear();
         (self.watcher.file, self.watcher.lines_before) = (number, 0);
         Ok(())
+    }
+
+    /// Where the file will be read on, in bytes, if that can be read ahead and has not been.
+    pub fn wanted(&self) -> Option<f64> {
+        let ahead = self.file.as_ref()?.ahead.as_ref()?;
+        ahead.borrow().wanted().map(|start| start as f64)
+    }
+
+    /// Takes what another worker has read from `start` on. What nobody reads ahead is read when it is needed.
+    pub fn offer(&self, start: f64, bytes: Vec<u8>) {
+        if let Some(ahead) = self.file.as_ref().and_then(|file| file.ahead.as_ref()) {
+            ahead.borrow_mut().offer(start as u64, bytes);
+        }
     }
 
     /// Reads and transforms the next batch of the file; `false` at its end.

@@ -80,8 +80,13 @@ impl Aws {
 
     /// Asks SQS for something.
     pub fn sqs(&self, action: &str, parameters: Value) -> Value {
-        let headers = format!("X-Amz-Target: AmazonSQS.{action}\r\nContent-Type: application/x-amz-json-1.0\r\n");
-        let answer = self.request("POST", "/", "sqs", &headers, parameters.to_string().as_bytes());
+        self.json("sqs", &format!("AmazonSQS.{action}"), parameters)
+    }
+
+    /// Asks a service that speaks JSON for something.
+    pub fn json(&self, service: &str, target: &str, parameters: Value) -> Value {
+        let headers = format!("X-Amz-Target: {target}\r\nContent-Type: application/x-amz-json-1.1\r\n");
+        let answer = self.request("POST", "/", service, &headers, parameters.to_string().as_bytes());
         serde_json::from_str(&answer).unwrap_or_default()
     }
 
@@ -232,6 +237,17 @@ pub fn succeed(command: &mut Command) -> Output {
 /// Both outputs of a process, for a person.
 pub fn told(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Sends SIGTERM.
+pub fn terminate(child: &Child) {
+    succeed(Command::new("kill").arg(child.id().to_string()));
+}
+
+/// SIGKILL.
+pub fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 /// Waits until something is so, but not for ever.

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::aws::{Aws, BUCKET, succeed, told, wait_until};
+use crate::aws::{Aws, BUCKET, succeed, terminate, told, wait_until};
 use crate::flow_logs::{assert_all, events, object, text};
 
 fn aws_with(objects: impl IntoIterator<Item = (String, Vec<u8>)>) -> Option<Aws> {
@@ -115,7 +115,7 @@ fn killed_and_started_again_it_goes_on_where_it_was() {
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
     wait_until("it has begun", || signalled.exists());
     thread::sleep(Duration::from_millis(500));
-    succeed(Command::new("kill").arg(child.id().to_string()));
+    terminate(&child);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", told(&output));
     assert!(told(&output).contains("interrupted before every object was read"), "{}", told(&output));

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::aws::{Aws, BUCKET, DEAD_LETTERS, QUEUE, succeed, told, wait_until};
+use crate::aws::{Aws, BUCKET, DEAD_LETTERS, QUEUE, succeed, terminate, told, wait_until};
 use crate::flow_logs::{assert_all, events, gzip, object, text};
 
 fn stderr(output: &std::process::Output) -> String {
@@ -230,7 +230,7 @@ fn a_signal_returns_what_is_in_hand_within_its_time() {
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
     wait_until("the message is in flight", || aws.messages(QUEUE).1 == 1);
     let started = std::time::Instant::now();
-    succeed(std::process::Command::new("kill").arg(child.id().to_string()));
+    terminate(&child);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", told(&output));
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
@@ -248,7 +248,7 @@ fn a_signal_returns_what_waits_for_an_output_that_hangs() {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait_until("all are in flight", || aws.messages(QUEUE).1 == 3);
     let started = std::time::Instant::now();
-    succeed(std::process::Command::new("kill").arg(child.id().to_string()));
+    terminate(&child);
     wait_until("all are returned", || aws.messages(QUEUE) == (3, 0));
     assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(2));

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use crate::aws::{Aws, DEAD_LETTERS, QUEUE, succeed, wait_until};
+use crate::aws::{Aws, DEAD_LETTERS, QUEUE, kill, succeed, wait_until};
 use crate::flow_logs::{Found, assert_all, events, interface, object};
 
 const RECORDS: usize = 1500;
@@ -32,12 +32,6 @@ fn fill(aws: &Aws, objects: usize) -> Vec<usize> {
     }
     gone.iter().for_each(|key| aws.remove(key));
     good
-}
-
-fn kill(mut child: Child) {
-    // SIGKILL.
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
 
 #[test]

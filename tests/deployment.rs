@@ -57,6 +57,16 @@ fn documented_queue_by_hand() {
 }
 
 #[test]
+fn documented_data_stream() {
+    run("From Kinesis");
+}
+
+#[test]
+fn documented_log_group() {
+    run("From CloudWatch Logs");
+}
+
+#[test]
 fn documented_topic() {
     run("Through SNS");
 }

@@ -3,6 +3,7 @@
 mod aws;
 mod backfill;
 mod cases;
+mod cloudwatch;
 mod collection;
 mod command_line;
 mod configuration;
@@ -10,6 +11,7 @@ mod databases;
 mod delivery;
 mod deployment;
 mod ecs;
+mod elasticsearch;
 mod engine;
 mod enrichment;
 mod environment;
@@ -20,6 +22,10 @@ mod fluent_bit;
 mod framing;
 mod golden;
 mod implementation;
+mod index_template;
+#[cfg(feature = "kafka")]
+mod kafka;
+mod kinesis;
 mod line_protocols;
 mod modules;
 mod mutations;
@@ -32,3 +38,8 @@ mod sign_in;
 mod sinks;
 mod telemetry;
 mod tidy;
+
+#[cfg(not(feature = "kafka"))]
+#[test]
+#[ignore = "needs --features vpcflow-tests/kafka, and make and a C++ compiler for librdkafka"]
+fn kafka() {}

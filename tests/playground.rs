@@ -233,6 +233,7 @@ fn the_server_sends_the_page_with_its_policy_and_nothing_else() {
         ("/index.html", "text/html; charset=utf-8"),
         ("/main.js", "text/javascript; charset=utf-8"),
         ("/worker.js", "text/javascript; charset=utf-8"),
+        ("/reader.js", "text/javascript; charset=utf-8"),
         ("/main.css", "text/css; charset=utf-8"),
         ("/licenses.txt", "text/plain; charset=utf-8"),
     ] {

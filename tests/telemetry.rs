@@ -1,11 +1,11 @@
 //! Metrics, health, logs and the end of `vpcflow pull`.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::aws::{Aws, QUEUE, http, succeed, wait_until};
+use crate::aws::{Aws, QUEUE, http, terminate, wait_until};
 use crate::flow_logs::text;
 
 fn get(address: &str, path: &str) -> String {
@@ -50,7 +50,7 @@ fn metrics_and_health_are_served_on_loopback() {
     }
     assert!(get("/healthz").starts_with("HTTP/1.1 200") && get("/readyz").starts_with("HTTP/1.1 200"));
     assert!(get("/other").starts_with("HTTP/1.1 404"));
-    succeed(Command::new("kill").arg(child.id().to_string()));
+    terminate(&child);
     assert!(child.wait().unwrap().success(), "SIGTERM is no failure");
 }
 
@@ -65,6 +65,6 @@ fn it_is_not_ready_while_the_queue_cannot_be_reached() {
     let get = |path: &str| get(&line, path);
     assert!(get("/readyz").starts_with("HTTP/1.1 503") && get("/healthz").starts_with("HTTP/1.1 200"));
     assert!(lines.any(|line| line.unwrap().contains("the queue cannot be received from")));
-    succeed(Command::new("kill").arg(child.id().to_string()));
+    terminate(&child);
     assert!(child.wait().unwrap().success());
 }

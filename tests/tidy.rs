@@ -22,6 +22,8 @@ fn the_readme_names_every_option() {
         &["fields"],
         &["pull", "sqs"],
         &["pull", "s3"],
+        #[cfg(feature = "kafka")]
+        &["pull", "kafka"],
         &["check-config"],
         &["module"],
         &["playground"],

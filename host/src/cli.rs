@@ -1,21 +1,22 @@
 //! The command line.
 
-#[cfg(feature = "s3")]
+#[cfg(feature = "pull")]
 mod check_config;
 mod event_options;
 mod explain;
 mod fields;
+mod index_template;
 mod module;
 #[cfg(feature = "playground")]
 mod playground;
-#[cfg(feature = "s3")]
+#[cfg(feature = "pull")]
 mod pull;
 mod transform;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-#[cfg(feature = "s3")]
+#[cfg(feature = "pull")]
 use clap::CommandFactory;
 use clap::{Parser, Subcommand};
 
@@ -34,14 +35,14 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Transform(transform::Arguments),
-    #[cfg(feature = "s3")]
+    #[cfg(feature = "pull")]
     Pull(Box<pull::Arguments>),
     Explain(explain::Arguments),
     Fields(fields::Arguments),
     Module(module::Arguments),
     #[cfg(feature = "playground")]
     Playground(playground::Arguments),
-    #[cfg(feature = "s3")]
+    #[cfg(feature = "pull")]
     CheckConfig(check_config::Arguments),
 }
 
@@ -73,18 +74,18 @@ pub fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<ExitCode> {
     let arguments = std::env::args_os().collect();
-    #[cfg(feature = "s3")]
+    #[cfg(feature = "pull")]
     let arguments: Vec<_> = crate::config::arguments(Arguments::command, arguments)?;
     match Arguments::parse_from::<Vec<_>, _>(arguments).command {
         Command::Transform(arguments) => arguments.run(),
-        #[cfg(feature = "s3")]
+        #[cfg(feature = "pull")]
         Command::Pull(arguments) => arguments.run(),
         Command::Explain(arguments) => arguments.run(),
         Command::Fields(arguments) => arguments.run(),
         Command::Module(arguments) => arguments.run(),
         #[cfg(feature = "playground")]
         Command::Playground(arguments) => arguments.run(),
-        #[cfg(feature = "s3")]
+        #[cfg(feature = "pull")]
         Command::CheckConfig(arguments) => arguments.run(),
     }
 }

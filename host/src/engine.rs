@@ -14,8 +14,8 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, CacheConfig, Config};
 
 pub use instance::wit::{
-    Batch, ColumnReading, Context, Counts, Datetime, Description, Explanation, Fault, Field, Options, Outcome, Reason,
-    Reject, RejectedEvent, TimeField,
+    Batch, ColumnReading, Context, Counts, Datetime, Description, Explanation, Fault, Field, Member, MemberKind,
+    Options, Outcome, Reason, Reject, RejectedEvent, TimeField, Vocabulary,
 };
 pub use session::{Session, Transformed};
 

@@ -2,18 +2,20 @@
 //!
 //! The flow: [`source`] opens, [`framing`] decompresses (of Parquet, rows to lines) and cuts at line
 //! ends, [`engine`] runs the module, [`output`] counts and hands on to a [`sink`]. [`pump`] turns the wheel
-//! for files and pipes, `collect` for queues and buckets. `cli` is the command line.
+//! for files and pipes, `collect` for queues, buckets, streams and topics. `cli` is the command line.
 //!
 //! Nothing here knows a field of AWS's: that is the module's part.
 
 mod cli;
-#[cfg(feature = "s3")]
+#[cfg(feature = "pull")]
 mod collect;
-#[cfg(feature = "s3")]
+#[cfg(feature = "pull")]
 mod config;
 pub mod engine;
-#[cfg(any(feature = "s3", feature = "playground"))]
+#[cfg(any(feature = "pull", feature = "playground"))]
 mod http;
+#[cfg(feature = "kafka")]
+mod kafka;
 pub mod output;
 pub mod pump;
 pub mod reject;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::engine::{Batch, Counts};
 use crate::framing::Lines;
-use crate::reject::Reject;
+use crate::reject::{Refusal, Reject};
 use crate::sink::Sink;
 
 /// Takes batches. After an error it takes no more: there may be half a line in a sink, which must be
@@ -27,6 +27,10 @@ pub trait Watcher: Send {
     /// A record was rejected; `is_kept` tells whether the rejects have a sink.
     fn reject(&mut self, reject: &Reject<'_>, is_kept: bool);
 
+    /// The destination has refused an event, which had been counted as one; `is_kept` as for rejects. Files
+    /// and streams refuse nothing.
+    fn refused(&mut self, _refusal: &Refusal, _is_kept: bool) {}
+
     /// `source` could not be read to its end.
     fn source_failed(&mut self, source: &str, error: &io::Error);
 }
@@ -35,6 +39,11 @@ impl<W: Watcher> Output<W> {
     /// Writes the events to one sink and the rejects, if they are kept, to another.
     pub fn new(events: Box<dyn Sink>, rejects: Option<Box<dyn Sink>>, watcher: W) -> Output<W> {
         Output { events, rejects, watcher, failure: None }
+    }
+
+    /// Waits until the destination of the events is there. Before anything is written.
+    pub fn prepare(&mut self) -> io::Result<()> {
+        self.whole(|output| output.events.prepare())
     }
 
     /// How long to gather before a flush.
@@ -55,6 +64,7 @@ impl<W: Watcher> Output<W> {
     fn write_batch(&mut self, source: &str, first: u64, lines: &Lines, batch: &Batch) -> io::Result<()> {
         if !batch.events.is_empty() {
             self.events.write(&batch.events)?;
+            self.write_refused()?;
         }
         if !batch.rejects.is_empty() {
             let mut kept = Vec::new();
@@ -75,10 +85,24 @@ impl<W: Watcher> Output<W> {
         Ok(())
     }
 
+    /// What the destination has refused goes where the rejects go.
+    fn write_refused(&mut self) -> io::Result<()> {
+        for refusal in self.events.refused() {
+            self.watcher.refused(&refusal, self.rejects.is_some());
+            if let Some(rejects) = &mut self.rejects {
+                let mut line = serde_json::to_vec(&refusal)?;
+                line.push(b'\n');
+                rejects.write(&line).map_err(rejects_error)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes events and rejects safe.
     pub fn flush(&mut self) -> io::Result<()> {
         self.whole(|output| {
             output.events.flush()?;
+            output.write_refused()?;
             output.rejects.as_mut().map_or(Ok(()), |rejects| rejects.flush().map_err(rejects_error))
         })
     }
@@ -87,6 +111,7 @@ impl<W: Watcher> Output<W> {
     pub fn finish(&mut self) -> io::Result<()> {
         self.whole(|output| {
             output.events.finish()?;
+            output.write_refused()?;
             output.rejects.as_mut().map_or(Ok(()), |rejects| rejects.finish().map_err(rejects_error))
         })
     }

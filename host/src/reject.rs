@@ -63,6 +63,31 @@ impl<'a> Reject<'a> {
     }
 }
 
+/// An event that its destination will never take.
+#[derive(Clone, Debug, Serialize)]
+pub struct Refusal {
+    /// Where it was to go.
+    pub destination: String,
+    /// [`Refusal::REASON`].
+    pub reason: &'static str,
+    /// What the destination says.
+    pub found: String,
+    /// The event: one JSON object, without line end.
+    pub event: String,
+}
+
+impl Refusal {
+    /// The reason of every refusal, in metrics and among those of rejects.
+    pub const REASON: &'static str = "refused";
+}
+
+impl fmt::Display for Refusal {
+    /// `logs-aws.vpcflow-default: document_parsing_exception: … (refused)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.destination, self.found, self.reason)
+    }
+}
+
 /// The reason as the WIT interface spells it.
 pub fn reason_name(reason: &engine::Reason) -> &str {
     use engine::Reason;

@@ -11,6 +11,8 @@ It prints `listening on http://127.0.0.1:PORT`, and ends when its standard input
     s3_delay_secs       GetObject answers so much later
     sqs_receive_status  ReceiveMessage answers with this status
     sqs_delete_fail     so many entries of DeleteMessageBatch fail; takes no count
+    kinesis_get_records_error   GetRecords answers with this error
+    logs_filter_error           FilterLogEvents answers with this error
 """
 
 import argparse
@@ -27,6 +29,8 @@ from functools import wraps
 from pathlib import Path
 
 import flask
+from moto.kinesis.models import KinesisBackend, Stream
+from moto.kinesis.utils import decompose_shard_iterator
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import FakeBucket, s3_backends
 from moto.sqs.models import Queue, SQSBackend
@@ -35,6 +39,10 @@ from werkzeug.serving import make_server
 
 ERROR_CODES = {403: "AccessDenied", 404: "NoSuchKey", 429: "TooManyRequests", 500: "InternalError", 503: "SlowDown"}
 REASON = "a fault of the test"
+TARGETS = {
+    "Kinesis_20131202.GetRecords": "kinesis_get_records_error",
+    "Logs_20140328.FilterLogEvents": "logs_filter_error",
+}
 # How soon a waiting receiver notices that a message has become visible again, or that its client has gone.
 RECEIVE_AGAIN_SECS = 0.05
 
@@ -105,6 +113,10 @@ class Application:
             if status := faults.take("sqs_receive_status"):
                 body = json.dumps({"__type": ERROR_CODES[status], "message": REASON})
                 return refuse(start_response, status, "application/x-amz-json-1.0", body)
+        for target, fault in TARGETS.items():
+            if environ.get("HTTP_X_AMZ_TARGET") == target and (code := faults.take(fault)):
+                body = json.dumps({"__type": code, "message": REASON})
+                return refuse(start_response, 400, "application/x-amz-json-1.1", body)
         return self.moto(environ, start_response)
 
 
@@ -158,6 +170,48 @@ def delete_message_batch(original, self, queue_name, receipts):
     for entry in refused:
         failed.append({"Id": entry["Id"], "SenderFault": False, "Code": "InternalError", "Message": REASON})
     return successful, failed
+
+
+# moto puts records into shards that were split or merged, moves those that they have to the shards that follow, and
+# such a shard never ends.
+resharding = threading.RLock()
+
+
+@wrap(Stream, "get_shard_for_key")
+def get_shard_for_key(original, self, *arguments):
+    with resharding:
+        shards = self.shards
+        self.shards = {name: shard for name, shard in shards.items() if shard.is_open}
+        try:
+            return original(self, *arguments)
+        finally:
+            self.shards = shards
+
+
+def reshard(original, self, *arguments):
+    with resharding:
+        parents = [(self.shards[name], self.shards[name].records) for name in arguments if name in self.shards]
+        for parent, records in parents:
+            parent.records = type(records)()
+        try:
+            original(self, *arguments)
+        finally:
+            for parent, records in parents:
+                parent.records = records
+
+
+wrap(Stream, "split_shard")(reshard)
+wrap(Stream, "merge_shards")(reshard)
+
+
+@wrap(KinesisBackend, "get_records")
+def get_records(original, self, stream_arn, shard_iterator, limit):
+    with resharding:
+        following, records, behind = original(self, stream_arn, shard_iterator, limit)
+        stream, shard_id, _ = decompose_shard_iterator(following)
+        shard = self.describe_stream(stream_arn=stream_arn, stream_name=stream).get_shard(shard_id)
+        at_end = records == [] and not shard.is_open
+    return None if at_end else following, records, behind
 
 
 def keep_journal(journal, watch):

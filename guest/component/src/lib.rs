@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 
 use exports::vpcflow::ecs::transform as wit;
 use vpcflow_parser::{
-    Batch, ColumnReading, Context, Databases, Explanation, Fault, FieldDescription, Moment, OpenError, Options,
-    Outcome, Reason, Reject, Schema, TimeField, Transformer,
+    Batch, ColumnReading, Context, Databases, Explanation, Fault, FieldDescription, MemberKind, Moment, OpenError,
+    Options, Outcome, Reason, Reject, Schema, TimeField, Transformer, Vocabulary,
 };
 
 wit_bindgen::generate!({ path: "../../wit", world: "module" });
@@ -20,6 +20,7 @@ impl wit::Guest for Module {
         wit::Description {
             schemas: Schema::ALL.map(|schema| schema.name().to_owned()).into(),
             fields: vpcflow_parser::describe().into_iter().map(field).collect(),
+            vocabularies: Schema::ALL.map(|schema| vocabulary(vpcflow_parser::vocabulary(schema))).into(),
         }
     }
 }
@@ -158,4 +159,19 @@ fn field(field: FieldDescription) -> wit::Field {
         meaning: field.info.map_or("A field that is newer than this table, or not of AWS's.", |info| info.doc).into(),
         members: field.members.into(),
     }
+}
+
+fn vocabulary(vocabulary: Vocabulary) -> wit::Vocabulary {
+    let kind = |kind| match kind {
+        MemberKind::Address => wit::MemberKind::Address,
+        MemberKind::Time => wit::MemberKind::Time,
+        MemberKind::Integer => wit::MemberKind::Integer,
+        MemberKind::Boolean => wit::MemberKind::Boolean,
+        MemberKind::Place => wit::MemberKind::Place,
+        MemberKind::Original => wit::MemberKind::Original,
+        MemberKind::Keyword => wit::MemberKind::Keyword,
+    };
+    let members =
+        vocabulary.members.into_iter().map(|member| wit::Member { path: member.path, kind: kind(member.kind) });
+    wit::Vocabulary { data_stream: vocabulary.data_stream.map(Into::into), members: members.collect() }
 }

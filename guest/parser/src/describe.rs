@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::enrichment::Databases;
 use crate::field::{Field, FieldInfo};
 use crate::line::Value;
 use crate::record::{Layout, Record};
@@ -29,10 +28,7 @@ const OTHER: &str = "other-name";
 
 /// Every field of the table, and what happens to names that are not in it.
 pub fn describe() -> Vec<FieldDescription> {
-    let names = Field::ALL.map(|field| field.info().name).join(" ") + " " + OTHER;
-    let values: Vec<String> = Field::ALL.iter().map(|field| example(*field)).collect();
-    let line = values.join(" ") + " x";
-    let mut members = Schema::ALL.map(|schema| members_of_all(schema, &names, &line).into_iter());
+    let mut members = Schema::ALL.map(|schema| members_of_all(schema).into_iter());
     let rows = Field::ALL.iter().map(|field| Some(field.info())).chain([None]);
     rows.map(|info| FieldDescription {
         name: info.map_or("(any other name)", |info| info.name),
@@ -52,16 +48,32 @@ fn example(field: Field) -> String {
     }
 }
 
-fn members_of_all(schema: Schema, names: &str, line: &str) -> Vec<Vec<String>> {
-    let options = Options { schema, format: Some(names.into()), databases: Databases::default(), ..Options::default() };
-    let mut transformer = Transformer::open(options).expect("AWS's names are a format");
+fn members_of_all(schema: Schema) -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    with_every_field(Options { schema, ..Options::default() }, Some(OTHER), &mut |writer, record| {
+        let delivery = Delivery { origin: "", offset: 0, event: None };
+        all = (0..record.values.len()).map(|slot| members(writer, record, &delivery, slot)).collect();
+    });
+    all
+}
+
+/// Shows `visit` a record that has every field of the table, and the one that is named `other`.
+pub(crate) fn with_every_field(
+    options: Options,
+    other: Option<&str>,
+    visit: &mut dyn FnMut(&mut EventWriter, &Record<'_>),
+) {
+    let mut names = Field::ALL.map(|field| field.info().name).join(" ");
+    let mut line = Field::ALL.map(example).join(" ");
+    if let Some(other) = other {
+        names += &format!(" {other}");
+        line += " x";
+    }
+    let mut transformer =
+        Transformer::open(Options { format: Some(names), ..options }).expect("AWS's names are a format");
     let Transformer { text, writer, .. } = &mut transformer;
-    match crate::transformer::read_inner(text, line) {
-        Ok(Read::Record(record)) => {
-            let delivery = Delivery { origin: "", offset: 0, event: None };
-            (0..record.values.len()).map(|slot| members(writer, &record, &delivery, slot)).collect()
-        }
-        _ => Vec::new(),
+    if let Ok(Read::Record(record)) = crate::transformer::read_inner(text, &line) {
+        visit(writer, &record);
     }
 }
 

@@ -107,6 +107,16 @@ fn set_of(address: IpAddr) -> usize {
     (bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % CACHE_SETS
 }
 
+/// The members that an address can have, each with a value.
+pub(crate) fn every_member() -> Value {
+    let found = json!({
+        "autonomous_system_number": 1, "autonomous_system_organization": "x", "city": "x", "continent": "x",
+        "country": {"iso_code": "x", "names": {"en": "x"}}, "location": {"latitude": 0.0, "longitude": 0.0},
+        "subdivisions": [{"iso_code": "x", "names": {"en": "x"}}],
+    });
+    json!({ "as": autonomous_system(&found), "geo": geo(&found) })
+}
+
 fn autonomous_system(found: &Value) -> Map<String, Value> {
     let mut system = Map::new();
     if let Some(number) = found["autonomous_system_number"].as_u64() {

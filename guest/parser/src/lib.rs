@@ -27,7 +27,8 @@
 //! objects of fields (`json_record`). Either gives a `record`, of which the schema writes the event (`schema`,
 //! with `json`, `time`, `protocol`, `community_id`, `identity` and `enrichment`).
 //! [`CarrierTransformer`] does the same for one record in an object of another pipeline.
-//! [`Watch`] looks at what goes by. [`describe`] and [`Transformer::explain`] tell people where each value goes.
+//! [`Watch`] looks at what goes by. [`describe`] and [`Transformer::explain`] tell people where each value goes,
+//! [`vocabulary`] tells a destination what to expect.
 
 mod address;
 mod carrier;
@@ -50,6 +51,7 @@ mod text_record;
 mod time;
 mod transformer;
 mod value;
+mod vocabulary;
 mod watch;
 
 pub use carrier::{Carried, CarrierTransformer};
@@ -64,4 +66,5 @@ pub use schema::{Schema, TimeField};
 pub use time::Moment;
 pub use transformer::{Batch, Context, Counts, Options, Transformer};
 pub use value::{Kind, Shape};
+pub use vocabulary::{Member, MemberKind, Vocabulary, vocabulary};
 pub use watch::{Direction, Flow, Verdict, Watch};

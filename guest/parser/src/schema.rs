@@ -60,6 +60,16 @@ impl Schema {
         }
     }
 
+    /// The data stream that its events are made for, without the namespace.
+    pub(crate) fn data_stream(self) -> Option<&'static str> {
+        (self == Schema::Elastic).then_some(elastic::DATA_STREAM)
+    }
+
+    /// Whether its events have members for what databases tell of addresses.
+    pub(crate) fn takes_databases(self) -> bool {
+        self != Schema::Snare
+    }
+
     /// Finds a schema by its name.
     pub fn by_name(name: &str) -> Option<Schema> {
         Schema::ALL.into_iter().find(|schema| schema.name() == name)
@@ -109,7 +119,7 @@ impl EventWriter {
         let enrichment = Enrichment::open(options.databases)?;
         let refuse = |option| Err(OpenError::NotInSchema { option, schema: schema.name() });
         match schema {
-            Schema::Snare if enrichment.is_some() => return refuse("geo and AS fields"),
+            _ if enrichment.is_some() && !schema.takes_databases() => return refuse("geo and AS fields"),
             Schema::Snare if options.time_field.is_some() => return refuse("a choice of the time"),
             _ => {}
         }

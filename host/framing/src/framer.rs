@@ -34,6 +34,13 @@ pub struct Lines {
     pub continues: bool,
 }
 
+impl From<Vec<u8>> for Lines {
+    /// Takes them as the beginning of a stream.
+    fn from(lines: Vec<u8>) -> Lines {
+        Lines { length: lines.len(), buffer: lines, ..Lines::default() }
+    }
+}
+
 impl Lines {
     /// The lines; the last one of a stream may lack its line feed.
     pub fn bytes(&self) -> &[u8] {

@@ -26,7 +26,7 @@ pub(super) struct EventOptions {
     /// Columns of the text lines: field names as in AWS's LogFormat, `${version} ${account-id} …`,
     /// or plain, with hyphens or underscores
     #[arg(long, value_name = "FIELDS")]
-    format: Option<String>,
+    pub(super) format: Option<String>,
 
     /// Carry the original record in the events, also where the schema does not by itself
     #[arg(long)]
@@ -82,7 +82,7 @@ pub(super) struct ModuleOptions {
 #[derive(Args)]
 pub(super) struct TransformOptions {
     #[command(flatten)]
-    events: EventOptions,
+    pub(super) events: EventOptions,
 
     /// Write the time of collection into the events
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = CollectedAt::None)]
@@ -105,10 +105,12 @@ enum CollectedAt {
 
 impl TransformOptions {
     /// The settings, and a session for each of so many threads: bad options are refused before an
-    /// output is touched.
-    pub(super) fn open(&self, threads: usize) -> anyhow::Result<(Settings, Vec<Session>)> {
+    /// output is touched. `needs_ids` gives events ids that were not asked for.
+    pub(super) fn open(&self, threads: usize, needs_ids: bool) -> anyhow::Result<(Settings, Vec<Session>)> {
+        let mut options = self.events.options()?;
+        options.event_id |= needs_ids;
         let settings = Settings {
-            options: Arc::new(self.events.options()?),
+            options: Arc::new(options),
             collected_at: self.collected_at == CollectedAt::Now,
             threads,
             batch_bytes: self.batch_bytes as usize,

@@ -1,4 +1,4 @@
-//! `vpcflow fields`: the table of fields, as the module tells it.
+//! `vpcflow fields`: the table of fields, as the module tells it, and what a destination should know of events.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::event_options::ModuleOptions;
+use super::index_template::index_template;
 use super::{print, table};
 use crate::engine::{Description, Field};
 
@@ -21,6 +22,14 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
 
+    /// Instead of the table, an index template for Elasticsearch or OpenSearch with the type of every member
+    #[arg(long, conflicts_with_all = ["markdown", "json"])]
+    index_template: bool,
+
+    /// Schema of the index template [default: the first one]
+    #[arg(long, value_name = "NAME", requires = "index_template")]
+    schema: Option<String>,
+
     #[command(flatten)]
     module: ModuleOptions,
 }
@@ -30,6 +39,7 @@ impl Arguments {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let description = self.module.engine()?.describe()?;
         let text = match () {
+            () if self.index_template => index_template(&description, self.schema.as_deref())?,
             () if self.json => json(&description)?,
             () if self.markdown => markdown(&description),
             () => plain(&description),

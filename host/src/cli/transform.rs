@@ -91,7 +91,7 @@ impl Arguments {
         let started = Instant::now();
         let sources = Source::from_paths(&self.paths)?;
         // Before an output is emptied.
-        let (settings, sessions) = self.transform.open(self.threads.map_or_else(cores, NonZero::get))?;
+        let (settings, sessions) = self.transform.open(self.threads.map_or_else(cores, NonZero::get), false)?;
         self.refuse_to_overwrite(&sources)?;
 
         let bytes_read = Arc::new(AtomicU64::new(0));

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -16,10 +15,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::checkpoint_file::CheckpointFile;
 use super::keys::{KeyFilter, TimeRange};
-use super::object::{Failure, Object};
+use super::object::{Object, Store};
 use super::telemetry::Metrics;
-use super::{Feed, Flushed, describe};
+use super::{Failure, Feed, Flushed, Stream, describe};
 use crate::pump::lock;
 
 /// Which objects.
@@ -54,7 +54,7 @@ struct Checkpoint {
 
 /// A key on its way.
 pub(crate) struct Item {
-    object: [Object; 1],
+    object: Object,
     pub(crate) size: u64,
 }
 
@@ -73,7 +73,8 @@ const SAVE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The objects of a bucket.
 pub(crate) struct Backfill {
-    checkpoint: Option<PathBuf>,
+    checkpoint: CheckpointFile,
+    store: Arc<Store>,
     state: Arc<Mutex<State>>,
     items: Mutex<mpsc::Receiver<Item>>,
     stop: CancellationToken,
@@ -138,17 +139,18 @@ impl State {
 impl Backfill {
     /// Reads the checkpoint, if there is one, and begins to list.
     pub(crate) async fn open(
-        client: Client,
+        store: Store,
         selection: Selection,
         checkpoint: Option<&Path>,
         max_waiting: usize,
-        metrics: Arc<Metrics>,
         stop: CancellationToken,
     ) -> anyhow::Result<Backfill> {
-        let state = State::new(read_checkpoint(checkpoint, &selection)?);
+        let checkpoint = CheckpointFile::new(checkpoint);
+        let state = State::new(read_checkpoint(&checkpoint, &selection)?);
         let state = Arc::new(Mutex::new(state));
         let (sender, items) = mpsc::channel(max_waiting);
         let progress = Arc::new(Progress::default());
+        let (client, metrics) = (store.client.clone(), store.metrics.clone());
         let lister = Lister { client, selection, state: state.clone(), progress: progress.clone(), metrics, sender };
         let ended = Arc::new(OnceLock::new());
         let (stop_listing, listing_ended) = (stop.clone(), ended.clone());
@@ -161,10 +163,11 @@ impl Backfill {
             // The end of the feed, at which its outcome must be there.
             drop(lister);
         });
-        let (checkpoint, saved) = (checkpoint.map(Path::to_owned), Mutex::new(Instant::now()));
-        let backfill = Backfill { checkpoint, state, items: Mutex::new(items), stop, progress, ended, saved };
+        let saved = Mutex::new(Instant::now());
+        let store = Arc::new(store);
+        let backfill = Backfill { checkpoint, store, state, items: Mutex::new(items), stop, progress, ended, saved };
         // Before anything is read that would have to be read again.
-        backfill.try_to_save().with_context(|| format!("--checkpoint {}", backfill.checkpoint_name()))?;
+        backfill.try_to_save().with_context(|| format!("--checkpoint {}", backfill.checkpoint))?;
         Ok(backfill)
     }
 
@@ -179,18 +182,12 @@ impl Backfill {
     fn save(&self) {
         // Without it, the next run does more than it need to, and loses nothing.
         if let Err(error) = self.try_to_save() {
-            tracing::error!(path = self.checkpoint_name(), %error, "the checkpoint cannot be written");
+            tracing::error!(path = %self.checkpoint, %error, "the checkpoint cannot be written");
         }
     }
 
     fn try_to_save(&self) -> io::Result<()> {
-        let Some(path) = &self.checkpoint else { return Ok(()) };
-        let text = serde_json::to_vec_pretty(&lock(&self.state).checkpoint)?;
-        replace(path, &text)
-    }
-
-    fn checkpoint_name(&self) -> String {
-        self.checkpoint.as_deref().unwrap_or(Path::new("")).display().to_string()
+        self.checkpoint.write(|| serde_json::to_vec_pretty(&lock(&self.state).checkpoint))
     }
 }
 
@@ -201,13 +198,13 @@ impl Feed for Backfill {
         lock(&self.items).blocking_recv().filter(|_| !self.stop.is_cancelled())
     }
 
-    fn objects<'a>(&self, item: &'a Item) -> Result<&'a [Object], Failure> {
-        Ok(&item.object)
+    fn streams(&self, item: &Item) -> Result<impl Iterator<Item = Stream>, Failure> {
+        Ok(std::iter::once(self.store.stream(&item.object)))
     }
 
     fn acknowledge(&self, items: Vec<Flushed<Item>>) {
         for Flushed(item) in items {
-            lock(&self.state).close(&item.object[0].key, false);
+            lock(&self.state).close(&item.object.key, false);
             self.progress.done_bytes.fetch_add(item.size, Ordering::Relaxed);
             self.progress.done_objects.fetch_add(1, Ordering::Relaxed);
         }
@@ -215,7 +212,7 @@ impl Feed for Backfill {
     }
 
     fn give_back(&self, item: Item, failure: &Failure) {
-        let [object] = &item.object;
+        let object = &item.object;
         match failure {
             Failure::Stopped => {}
             Failure::ForGood(error) | Failure::ForNow(error) => {
@@ -237,29 +234,14 @@ impl Feed for Backfill {
     }
 }
 
-fn read_checkpoint(path: Option<&Path>, selection: &Selection) -> anyhow::Result<Checkpoint> {
-    let fresh = || Checkpoint { selection: selection.to_string(), ..Checkpoint::default() };
-    let Some(path) = path else { return Ok(fresh()) };
-    let text = match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(fresh()),
-        text => text.with_context(|| format!("{} cannot be read", path.display()))?,
+fn read_checkpoint(file: &CheckpointFile, selection: &Selection) -> anyhow::Result<Checkpoint> {
+    let Some(checkpoint) = file.read::<Checkpoint>()? else {
+        return Ok(Checkpoint { selection: selection.to_string(), ..Checkpoint::default() });
     };
-    let checkpoint: Checkpoint =
-        serde_json::from_slice(&text).with_context(|| format!("{} is no checkpoint", path.display()))?;
     if checkpoint.selection != selection.to_string() {
-        bail!("{} is the checkpoint of another backfill: {}", path.display(), checkpoint.selection);
+        bail!("{file} is the checkpoint of another backfill: {}", checkpoint.selection);
     }
     Ok(checkpoint)
-}
-
-/// Puts `bytes` in the place of a file so that a crash leaves the old ones or the new ones.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_data()?;
-    file.persist(path)?;
-    fs::File::open(directory)?.sync_all()
 }
 
 /// The task that lists.
@@ -319,7 +301,7 @@ impl Lister {
 
     async fn send(&self, key: String, size: u64) {
         self.progress.listed_bytes.fetch_add(size, Ordering::Relaxed);
-        let object = [Object { bucket: self.selection.bucket.clone(), key, version: None, region: None }];
+        let object = Object { bucket: self.selection.bucket.clone(), key, version: None, region: None };
         // Fails only when nobody receives any more.
         let _ = self.sender.send(Item { object, size }).await;
     }

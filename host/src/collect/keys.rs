@@ -142,16 +142,10 @@ impl fmt::Display for TimeRange {
     }
 }
 
-/// Reads `2024-09-05` or `2024-09-05T16:20:00Z`.
-pub(crate) fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
-    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|date| date.and_time(NaiveTime::MIN).and_utc());
-    let time = || DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    date.or_else(|_| time()).map_err(|_| "wanted a date or a time as in 2024-09-05 or 2024-09-05T16:20:00Z".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::sign_in::parse_time;
 
     fn time(text: &str) -> DateTime<Utc> {
         parse_time(text).unwrap()

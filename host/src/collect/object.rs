@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
@@ -17,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::telemetry::Metrics;
-use super::{backoff, chain, describe};
+use super::{Content, Failure, Stream, backoff, chain, describe};
 use crate::sink::visible;
 
 /// Attempts at an object without a byte of progress, before it is left for later: some three minutes.
@@ -39,31 +40,6 @@ impl fmt::Display for Object {
     }
 }
 
-/// Why a message, or an object of it, could not be read to its end.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    /// It is not there, not to be read, or not what it should be: another attempt would end the same.
-    #[error("{0}")]
-    ForGood(String),
-    /// The network, the service or the output failed.
-    #[error("{0}")]
-    ForNow(String),
-    /// The process is to end.
-    #[error("the process is ending")]
-    Stopped,
-}
-
-impl From<io::Error> for Failure {
-    /// What comes through a decoder is either a failure from here, or of the system's, or about the bytes.
-    fn from(error: io::Error) -> Failure {
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<Failure>()) {
-            Some(failure) => failure.clone(),
-            None if error.raw_os_error().is_some() => Failure::ForNow(error.to_string()),
-            None => Failure::ForGood(error.to_string()),
-        }
-    }
-}
-
 /// Opens objects.
 pub(crate) struct Store {
     pub(crate) client: Client,
@@ -74,8 +50,21 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// Signs in to S3.
+    pub(crate) fn open(config: &SdkConfig, metrics: Arc<Metrics>, abort: CancellationToken) -> Store {
+        // Test servers, and S3 behind an endpoint of one's own, have no name for each bucket.
+        let has_own_endpoint = config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+        let builder = aws_sdk_s3::config::Builder::from(config).force_path_style(has_own_endpoint);
+        Store { client: Client::from_conf(builder.build()), runtime: Handle::current(), metrics, abort }
+    }
+
+    /// The lines of `object`, which is read when these are.
+    pub(crate) fn stream(self: &Arc<Store>, object: &Object) -> Stream {
+        Stream { origin: object.to_string(), content: Content::Reader(Box::new(self.read(object))) }
+    }
+
     /// A reader of `object`, which sends its first request when it is first read.
-    pub(crate) fn read(self: &Arc<Store>, object: &Object) -> ObjectReader {
+    fn read(self: &Arc<Store>, object: &Object) -> ObjectReader {
         ObjectReader {
             store: self.clone(),
             object: object.clone(),
@@ -89,7 +78,7 @@ impl Store {
 }
 
 /// Reads one object, in as many requests as it takes.
-pub(crate) struct ObjectReader {
+struct ObjectReader {
     store: Arc<Store>,
     object: Object,
     position: u64,

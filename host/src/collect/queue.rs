@@ -10,15 +10,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName};
-use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::keys::KeyFilter;
 use super::notification::Notification;
-use super::object::{Failure, Object};
+use super::object::{Object, Store};
 use super::telemetry::Metrics;
-use super::{Feed, Flushed, backoff, describe};
+use super::{Failure, Feed, Flushed, Stream, backoff, describe};
 use crate::pump::lock;
 use lease::{Lease, Leases};
 
@@ -63,7 +62,7 @@ pub(crate) struct Message {
 pub(crate) struct Queue {
     client: Client,
     url: String,
-    runtime: Handle,
+    store: Arc<Store>,
     settings: QueueSettings,
     metrics: Arc<Metrics>,
     leases: Arc<Leases>,
@@ -80,9 +79,10 @@ impl Queue {
         url: String,
         settings: QueueSettings,
         filter: KeyFilter,
-        metrics: Arc<Metrics>,
+        store: Store,
         stop: CancellationToken,
     ) -> Queue {
+        let metrics = store.metrics.clone();
         warn_without_redrive(&client, &url).await;
         // A message has its place in `max_waiting` before it is received, so this never fills up.
         let (sender, received) = mpsc::channel(settings.max_waiting);
@@ -106,7 +106,7 @@ impl Queue {
             drop(sender);
         });
         let received = Mutex::new(received);
-        Queue { client, url, runtime: Handle::current(), settings, metrics, leases, received, ended, stop }
+        Queue { client, url, store: Arc::new(store), settings, metrics, leases, received, ended, stop }
     }
 
     /// How long until a message that failed is to be seen again.
@@ -178,13 +178,14 @@ impl Feed for Queue {
         }
     }
 
-    fn objects<'a>(&self, message: &'a Message) -> Result<&'a [Object], Failure> {
-        message.objects.as_deref().map_err(|error| Failure::ForGood(error.clone()))
+    fn streams(&self, message: &Message) -> Result<impl Iterator<Item = Stream>, Failure> {
+        let objects = message.objects.as_deref().map_err(|error| Failure::ForGood(error.clone()))?;
+        Ok(objects.iter().map(|object| self.store.stream(object)))
     }
 
     fn acknowledge(&self, messages: Vec<Flushed<Message>>) {
         for batch in messages.chunks(MAX_BATCH) {
-            self.runtime.block_on(self.delete(batch));
+            self.store.runtime.block_on(self.delete(batch));
         }
         for Flushed(message) in messages {
             if let Some(age) = message.sent.and_then(|sent| sent.elapsed().ok()) {
@@ -229,7 +230,7 @@ impl Feed for Queue {
         };
         self.metrics.messages.get_or_create(&[("outcome", outcome.into())]).inc();
         self.leases.end(&message.lease);
-        self.runtime.block_on(self.leases.change(&message.lease, delay));
+        self.store.runtime.block_on(self.leases.change(&message.lease, delay));
     }
 }
 

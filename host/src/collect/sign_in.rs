@@ -12,6 +12,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::Args;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,7 +24,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Args)]
 #[command(next_help_heading = "AWS")]
 pub(crate) struct SignIn {
-    /// Region of the queue and the bucket [default: as the SDK finds it, or as the queue's URL says]
+    /// Region of the source [default: as the SDK finds it, or as the queue's URL or the stream's ARN says]
     #[arg(long, value_name = "NAME")]
     pub(crate) region: Option<String>,
 
@@ -93,8 +94,21 @@ impl SignIn {
     }
 }
 
+/// The region in `arn:aws:kinesis:eu-west-1:…`; none in what is no ARN.
+#[cfg(any(feature = "cloudwatch", feature = "kinesis"))]
+pub(crate) fn region_of_arn(name: &str) -> Option<&str> {
+    name.strip_prefix("arn:")?.split(':').nth(2)
+}
+
+/// Reads a time of the command line, `2024-09-05` or `2024-09-05T16:20:00Z`.
+pub(crate) fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").map(|date| date.and_time(NaiveTime::MIN).and_utc());
+    let time = || DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+    date.or_else(|_| time()).map_err(|_| "wanted a date or a time as in 2024-09-05 or 2024-09-05T16:20:00Z".into())
+}
+
 /// The SDK's own client, but with ring for cryptography.
-fn http_client() -> aws_sdk_s3::config::SharedHttpClient {
+fn http_client() -> aws_smithy_runtime_api::client::http::SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_with_connector_fn(|settings, components| {
         let mut builder = aws_smithy_http_client::Connector::builder().proxy_config(ProxyConfig::from_env());
         builder.set_connector_settings(settings.cloned());

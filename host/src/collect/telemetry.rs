@@ -1,5 +1,6 @@
 //! What is told while the process runs: logs to standard error, metrics and health over HTTP.
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::engine::Counts;
 use crate::http::{self, listen_address};
 use crate::output::Watcher;
-use crate::reject::Reject;
+use crate::reject::{Refusal, Reject};
 use crate::sink::visible;
 
 /// What is told, and how.
@@ -97,9 +98,13 @@ pub(crate) struct Metrics {
     /// From the moment that a notification was sent to the moment that its events were safe.
     pub(crate) lag_seconds: Histogram,
     pub(crate) in_flight: Gauge,
+    #[cfg(feature = "kafka")]
+    pub(crate) records_behind: Gauge,
     pub(crate) retries: Counter,
     pub(crate) visibility_extensions: Counter,
     pub(crate) transform_seconds: Counter<f64, AtomicU64>,
+    #[cfg(feature = "elasticsearch")]
+    pub(crate) elasticsearch: crate::sink::elasticsearch::Counters,
     /// Whether the source has answered and goes on doing so.
     pub(crate) is_ready: AtomicBool,
 }
@@ -117,9 +122,13 @@ impl Metrics {
             rejects: Family::default(),
             lag_seconds: Histogram::new(exponential_buckets(0.25, 2.0, 16)),
             in_flight: Gauge::default(),
+            #[cfg(feature = "kafka")]
+            records_behind: Gauge::default(),
             retries: Counter::default(),
             visibility_extensions: Counter::default(),
             transform_seconds: Counter::default(),
+            #[cfg(feature = "elasticsearch")]
+            elasticsearch: Default::default(),
             is_ready: AtomicBool::new(false),
         };
         let registry = &mut metrics.registry;
@@ -134,11 +143,15 @@ impl Metrics {
         let lag = metrics.lag_seconds.clone();
         registry.register_with_unit("lag", "From notification to flushed events", Unit::Seconds, lag);
         registry.register("in_flight", "Messages received and not settled", metrics.in_flight.clone());
+        #[cfg(feature = "kafka")]
+        registry.register("records_behind", "Records of our partitions yet to be read", metrics.records_behind.clone());
         registry.register("retries", "Requests for objects that were sent again", metrics.retries.clone());
         let extensions = metrics.visibility_extensions.clone();
         registry.register("visibility_extensions", "Messages kept invisible for longer", extensions);
         let seconds = metrics.transform_seconds.clone();
         registry.register_with_unit("transform", "Time in the module, over all threads", Unit::Seconds, seconds);
+        #[cfg(feature = "elasticsearch")]
+        metrics.elasticsearch.register(registry);
         metrics
     }
 
@@ -169,16 +182,41 @@ impl Metrics {
 pub(crate) struct Recorder {
     metrics: Arc<Metrics>,
     /// When rejects began to be logged, and how many have come since.
-    logged: (Instant, u64),
+    logged: LogLimit,
 }
 
-/// So many rejects are logged at the most, in the time that follows.
-const LOGGED_REJECTS: u64 = 10;
-const LOGGED_REJECTS_PERIOD: Duration = Duration::from_secs(60);
+/// So many lines of a kind are logged at the most, in the time that follows.
+const LOGGED_LINES: u64 = 10;
+const LOGGED_PERIOD: Duration = Duration::from_secs(60);
+
+/// Keeps what comes again and again from filling the log.
+pub(crate) struct LogLimit {
+    since: Instant,
+    count: u64,
+}
+
+impl LogLimit {
+    pub(crate) fn new() -> LogLimit {
+        LogLimit { since: Instant::now(), count: 0 }
+    }
+
+    /// Logs `line`; in the place of the first one that is too many, `rest`.
+    pub(crate) fn log(&mut self, line: impl FnOnce(), rest: impl FnOnce()) {
+        if self.since.elapsed() >= LOGGED_PERIOD {
+            *self = LogLimit::new();
+        }
+        self.count += 1;
+        if self.count <= LOGGED_LINES {
+            line();
+        } else if self.count == LOGGED_LINES + 1 {
+            rest();
+        }
+    }
+}
 
 impl Recorder {
     pub(crate) fn new(metrics: Arc<Metrics>) -> Recorder {
-        Recorder { metrics, logged: (Instant::now(), 0) }
+        Recorder { metrics, logged: LogLimit::new() }
     }
 }
 
@@ -190,23 +228,27 @@ impl Watcher for Recorder {
     }
 
     fn reject(&mut self, reject: &Reject<'_>, is_kept: bool) {
-        self.metrics.rejects.get_or_create(&[("reason", reject.fault.reason.into())]).inc();
-        if is_kept {
-            return;
-        }
-        let (since, count) = &mut self.logged;
-        if since.elapsed() >= LOGGED_REJECTS_PERIOD {
-            (*since, *count) = (Instant::now(), 0);
-        }
-        *count += 1;
-        if *count <= LOGGED_REJECTS {
-            tracing::warn!("rejected: {}", visible(&reject.to_string()));
-        } else if *count == LOGGED_REJECTS + 1 {
-            tracing::warn!("more rejects are not logged for now; --rejects FILE keeps all");
-        }
+        self.rejected(reject.fault.reason, reject, is_kept);
+    }
+
+    fn refused(&mut self, refusal: &Refusal, is_kept: bool) {
+        self.rejected(refusal.reason, refusal, is_kept);
     }
 
     fn source_failed(&mut self, source: &str, error: &io::Error) {
         tracing::error!(source, %error, "not read to its end");
+    }
+}
+
+impl Recorder {
+    fn rejected(&mut self, reason: &str, what: &impl Display, is_kept: bool) {
+        self.metrics.rejects.get_or_create(&[("reason", reason.into())]).inc();
+        if is_kept {
+            return;
+        }
+        self.logged.log(
+            || tracing::warn!("rejected: {}", visible(&what.to_string())),
+            || tracing::warn!("more rejects are not logged for now; --rejects FILE keeps all"),
+        );
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::instance::{Failure, Instance};
-use super::{Batch, Context, Counts, Engine, EngineError, Explanation, Fault, Options, Reason, Reject};
+use super::{Batch, Context, Counts, Description, Engine, EngineError, Explanation, Fault, Options, Reason, Reject};
 use crate::framing::smallest;
 
 /// What came of some lines.
@@ -28,6 +28,11 @@ impl Session {
     pub fn open(engine: Arc<Engine>, options: Arc<Options>) -> Result<Session, EngineError> {
         let instance = Some(Instance::open(&engine, &options)?);
         Ok(Session { engine, options, instance })
+    }
+
+    /// What the module tells of itself.
+    pub fn describe(&self) -> Result<Description, EngineError> {
+        self.engine.describe()
     }
 
     /// Transforms whole lines, before which `header` was the last header line. An error means that

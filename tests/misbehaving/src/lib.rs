@@ -13,7 +13,7 @@ impl wit::Guest for Module {
     type Transformer = Instance;
 
     fn describe() -> wit::Description {
-        wit::Description { schemas: Vec::new(), fields: Vec::new() }
+        wit::Description { schemas: Vec::new(), fields: Vec::new(), vocabularies: Vec::new() }
     }
 }
 

@@ -21,7 +21,7 @@ impl Guest for Logfmt {
     fn describe() -> Description {
         let meaning = "Becomes a member of the same name.".into();
         let any = Field { name: "(any)".into(), since: None, kind: "text".into(), meaning, members: vec![vec![]] };
-        Description { schemas: vec!["json".into()], fields: vec![any] }
+        Description { schemas: vec!["json".into()], fields: vec![any], vocabularies: Vec::new() }
     }
 }
 

@@ -31,6 +31,9 @@ pub(super) const TOP_MEMBERS: &[&str] = &[
     "source",
 ];
 
+/// `data_stream` in the events: its type and dataset.
+pub(super) const DATA_STREAM: &str = "logs-aws.vpcflow";
+
 /// More than all literals, times and protocol names of an event together.
 pub(super) const LITERAL_BYTES: usize = 4096;
 

@@ -13,11 +13,13 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::PullOptions;
+use super::{Environment, PullOptions};
 use crate::cli::FAILED;
 use crate::collect::Feed;
 use crate::collect::backfill::{Backfill, Progress, Selection};
-use crate::collect::keys::{TimeRange, parse_time};
+use crate::collect::keys::{KeyFilter, TimeRange};
+use crate::collect::object::Store;
+use crate::collect::sign_in::{SignIn, parse_time};
 use crate::sink::tell;
 
 /// Read the objects that are in an S3 bucket already, each once
@@ -50,6 +52,12 @@ pub(super) struct Arguments {
     checkpoint: Option<PathBuf>,
 
     #[command(flatten)]
+    sign_in: SignIn,
+
+    #[command(flatten, next_help_heading = "Objects")]
+    filter: KeyFilter,
+
+    #[command(flatten)]
     pull: PullOptions,
 }
 
@@ -67,7 +75,7 @@ impl Arguments {
         let selection = Selection {
             bucket: self.bucket.clone(),
             prefix: self.prefix.clone(),
-            filter: self.pull.filter.clone(),
+            filter: self.filter.clone(),
             range: TimeRange { from: self.from, to: self.to },
         };
         let bar = progress_bar();
@@ -75,11 +83,11 @@ impl Arguments {
             let bar = bar.clone();
             move || Beside(bar.clone())
         };
-        let feed = self.pull.run(None, writer, async |environment| {
-            let max_waiting = 2 * environment.workers;
-            let (client, checkpoint) = (environment.s3, self.checkpoint.as_deref());
-            let (metrics, stop) = (environment.metrics, environment.stop);
-            let backfill = Backfill::open(client, selection, checkpoint, max_waiting, metrics, stop).await?;
+        let feed = self.pull.run(writer, async |environment| {
+            let Environment { metrics, stop, abort, workers } = environment;
+            let config = self.sign_in.config(None).await?;
+            let store = Store::open(&config, metrics, abort);
+            let backfill = Backfill::open(store, selection, self.checkpoint.as_deref(), 2 * workers, stop).await?;
             draw(bar.clone(), backfill.progress.clone());
             Ok(backfill)
         });

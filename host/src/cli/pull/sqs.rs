@@ -1,6 +1,5 @@
 //! `vpcflow pull sqs`.
 
-use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,8 +7,10 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args};
 
 use super::{Environment, PullOptions};
-use crate::collect::Feed;
+use crate::collect::keys::KeyFilter;
+use crate::collect::object::Store;
 use crate::collect::queue::{MAX_BATCH, MAX_VISIBILITY_SECS, Queue, QueueSettings, url_of};
+use crate::collect::sign_in::SignIn;
 
 /// Read the objects that S3 announces in an SQS queue, and delete a message when its events are safe
 ///
@@ -46,6 +47,12 @@ pub(super) struct Arguments {
     until_empty: bool,
 
     #[command(flatten)]
+    sign_in: SignIn,
+
+    #[command(flatten, next_help_heading = "Objects")]
+    filter: KeyFilter,
+
+    #[command(flatten)]
     pull: PullOptions,
 }
 
@@ -64,14 +71,12 @@ cannot be written: what had not been flushed is delivered again.";
 impl Arguments {
     /// Runs the command.
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let region = self.queue_url.as_deref().and_then(region_of);
-        let queue = self.pull.run(region, io::stderr, async |environment| self.open(environment).await)?;
-        queue.end().map_err(anyhow::Error::msg)?;
-        Ok(ExitCode::SUCCESS)
+        self.pull.run_to_end(async |environment| self.open(environment).await)
     }
 
     async fn open(&self, environment: Environment) -> anyhow::Result<Queue> {
-        let Environment { config, metrics, stop, workers, .. } = environment;
+        let Environment { metrics, stop, abort, workers } = environment;
+        let config = self.sign_in.config(self.queue_url.as_deref().and_then(region_of)).await?;
         let client = aws_sdk_sqs::Client::new(&config);
         let url = match &self.queue_url {
             Some(url) => url.clone(),
@@ -85,7 +90,8 @@ impl Arguments {
             max_waiting: workers + MAX_BATCH,
         };
         tracing::info!(queue = url.rsplit('/').next(), workers, "receiving");
-        Ok(Queue::open(client, url, settings, self.pull.filter.clone(), metrics, stop).await)
+        let store = Store::open(&config, metrics, abort);
+        Ok(Queue::open(client, url, settings, self.filter.clone(), store, stop).await)
     }
 }
 

@@ -145,7 +145,7 @@ impl Backfill {
         max_waiting: usize,
         stop: CancellationToken,
     ) -> anyhow::Result<Backfill> {
-        let checkpoint = CheckpointFile::new(checkpoint);
+        let checkpoint = CheckpointFile::open(checkpoint)?;
         let state = State::new(read_checkpoint(&checkpoint, &selection)?);
         let state = Arc::new(Mutex::new(state));
         let (sender, items) = mpsc::channel(max_waiting);

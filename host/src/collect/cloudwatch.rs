@@ -91,7 +91,7 @@ impl CloudWatch {
     ) -> anyhow::Result<CloudWatch> {
         let log_group = settings.log_group.clone();
         let group = look_up(&client, &log_group).await?;
-        let checkpoint = CheckpointFile::new(checkpoint);
+        let checkpoint = CheckpointFile::open(checkpoint)?;
         let begin = match read_checkpoint(&checkpoint, &log_group)? {
             Some(before) => before,
             // Flow logs may tell of times shortly before their log group.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
@@ -122,8 +121,6 @@ impl Ledger {
 pub(crate) struct FileLedger {
     file: CheckpointFile,
     content: Mutex<Content>,
-    /// Locked for as long as this process runs. The file itself is replaced with every checkpoint.
-    _lock: Option<File>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -137,15 +134,14 @@ struct Content {
 impl FileLedger {
     /// Reads the file, if there is one.
     pub(crate) fn open(path: Option<&Path>, stream: &str) -> anyhow::Result<FileLedger> {
-        let _lock = path.map(lock_file).transpose()?;
-        let file = CheckpointFile::new(path);
+        let file = CheckpointFile::open(path)?;
         let content = file.read()?.unwrap_or_else(|| Content { stream: stream.into(), ..Content::default() });
         if content.stream != stream {
             bail!("{file} is the checkpoint of another stream: {}", content.stream);
         }
         // Before anything is read that would have to be read again.
         file.write(|| serde_json::to_vec_pretty(&content)).with_context(|| format!("{file} cannot be written"))?;
-        Ok(FileLedger { file, content: Mutex::new(content), _lock })
+        Ok(FileLedger { file, content: Mutex::new(content) })
     }
 
     fn share(&self, shards: &[Shard]) -> io::Result<Shares> {
@@ -165,15 +161,4 @@ impl FileLedger {
         content.shards.insert(shard.into(), checkpoint);
         self.file.write(|| serde_json::to_vec_pretty(&*content))
     }
-}
-
-/// Fails if another process has it.
-fn lock_file(path: &Path) -> anyhow::Result<File> {
-    let mut lock_name = path.as_os_str().to_owned();
-    lock_name.push(".lock");
-    let guard = File::create(&lock_name).with_context(|| format!("{} cannot be made", lock_name.display()))?;
-    if guard.try_lock().is_err() {
-        bail!("{}: another process reads with this checkpoint; use --lease-table to share shards", path.display());
-    }
-    Ok(guard)
 }

@@ -27,7 +27,7 @@ before(async () => {
 after(() => browser?.close());
 
 /** A bound for what a slow machine may take; nothing is asserted about time. */
-export const PATIENCE = 30_000;
+export const PATIENCE = 90_000;
 
 /**
  * Opens the page, hands it to `check`, and fails if it has told an error, broken its policy, or left loopback; but

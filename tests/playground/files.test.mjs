@@ -83,6 +83,26 @@ test("files are dropped onto the page", async () => {
   });
 });
 
+test("many small files are cancelled like a large one", async () => {
+  await withPage(async (page) => {
+    const text = readFileSync(`${files}/flow.log`, "utf8");
+    await page.evaluate((text) => {
+      // Each is read sooner than messages are looked at.
+      const transfer = new DataTransfer();
+      for (let n = 0; n < 3000; n += 1) {
+        transfer.items.add(new File([text], `${n}.log`));
+      }
+      const input = document.querySelector("input[type=file]");
+      input.files = transfer.files;
+      input.dispatchEvent(new Event("change", { bubbles: true }));
+    }, text.slice(0, text.indexOf("\n", 30_000) + 1));
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByText(/^Stopped: .* were read; the numbers are of these\.$/).waitFor();
+    await openFiles(page, "flow.log");
+    await expectNumbers(page, { events: 1500, rejects: 0 });
+  });
+});
+
 test("rejects of a file stand with their place and reason", async () => {
   const expected = parsed(readFileSync(`${cases}/bad-values.rejects.ndjson`));
   expected.pop();

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { withPage } from "./browser.mjs";
-import { eventually, expectNumbers, openFiles, parsed, tab, transform } from "./steps.mjs";
+import { settled, withPage } from "./browser.mjs";
+import { download, eventually, expectNumbers, openFiles, parsed, tab, transform } from "./steps.mjs";
 
 const panel = (page) => page.getByRole("tabpanel");
 
@@ -68,6 +68,14 @@ test("the table is sorted, searched, and has the columns that are chosen", async
     const name = (await line.getAttribute("aria-label")).replace("Explain l", "L");
     await line.click();
     await page.getByRole("heading", { name, exact: true }).waitFor();
+    // It stays chosen when it becomes another event.
+    await page.getByLabel("Event ids").check();
+    await page.getByRole("combobox", { name: "Schema", exact: true }).selectOption({ label: "Elastic (ECS 8.11)" });
+    await settled(page);
+    // The first line is the header.
+    const event = parsed((await download(page)).bytes)[Number(name.replace(/\D+/, "")) - 2];
+    const shown = page.getByRole("group", { name: "The event" });
+    await eventually(async () => assert.deepEqual(JSON.parse(await shown.innerText()), event));
   });
 });
 

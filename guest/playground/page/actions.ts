@@ -20,7 +20,7 @@ export async function start() {
 async function followAddress() {
   const { choices, sample } = readAddress(location.hash);
   const before = current();
-  change({ choices, refusal: "" });
+  change({ choices });
   const isFirst = before.replacement.text === "" && before.text === "";
   const chosen = sampleOf(sample) ?? (isFirst ? SAMPLES[0] : undefined);
   if (chosen !== undefined && chosen.id !== before.sample) {
@@ -74,30 +74,28 @@ export async function choose(choices: Partial<Choices>) {
 }
 
 export async function setFilter(filter: Filter) {
-  // What was chosen may not be among what the filter takes, or at another place.
-  change({ filter, ...withoutSelection() });
+  // What was chosen of the results may not be among what the filter takes, or at another place.
+  const isOfResults = current().selection?.from === "results";
+  change({ filter, ...(isOfResults ? withoutSelection() : {}) });
   await read();
 }
 
 /** Takes files of events and of databases, in any mixture. */
 export async function takeFiles(files: File[]) {
-  const databases = { ...current().databases };
-  const databaseNames = { ...current().databaseNames };
   const logs: File[] = [];
   for (const file of files) {
     if (/\.mmdb$/i.test(file.name)) {
       const kind = /asn/i.test(file.name) ? "asn" : "city";
-      databases[kind] = new Uint8Array(await file.arrayBuffer());
-      databaseNames[kind] = file.name;
+      const bytes = new Uint8Array(await file.arrayBuffer());
+      // Others may have come meanwhile.
+      const { databases, databaseNames } = current();
+      change({ databases: { ...databases, [kind]: bytes }, databaseNames: { ...databaseNames, [kind]: file.name } });
     } else {
       logs.push(file);
     }
   }
-  if (logs.length < files.length) {
-    change({ databases, databaseNames });
-  }
   if (logs.length > 0) {
-    change({ files: logs, filter: {}, report: null, result: null, ...withoutSelection() });
+    change({ files: logs, input: logs, filter: {}, report: null, result: null, ...withoutSelection() });
   }
   if (files.length > 0) {
     await readAgain();
@@ -117,7 +115,7 @@ export async function backToText() {
 
 /** What was found in files does not belong to the text. */
 function withoutFiles(): Partial<State> {
-  const results = current().files.length > 0 ? { report: null, result: null } : {};
+  const results = current().files.length > 0 ? { input: [], report: null, result: null } : {};
   return { files: [], filter: {}, ...results, ...withoutSelection() };
 }
 
@@ -132,6 +130,11 @@ export function cancel() {
 }
 
 function readAgain() {
+  const { selection } = current();
+  if (selection !== null) {
+    // It becomes another event; the selection itself stays, and whether it is looked at.
+    selection.event = undefined;
+  }
   return Promise.all([read(), explain()]);
 }
 
@@ -151,7 +154,7 @@ async function read() {
       return;
     }
     change({ isReading: false, progress: null, result, report: result.report, input, refusal: "" });
-    selectFirst();
+    selectFirstOrAgain();
   } catch (error) {
     if (reading === control) {
       change({ isReading: false, progress: null, refusal: (error as Error).message });
@@ -159,8 +162,11 @@ async function read() {
   }
 }
 
-/** Of files, something is to be seen at once; in the editor it is the cursor's line. */
-function selectFirst() {
+/**
+ * Of files, something is to be seen at once; in the editor it is the cursor's line. What was chosen of the results gets
+ * the event that it has become.
+ */
+function selectFirstOrAgain() {
   const { files, selection, report } = current();
   const row = report?.sample?.rows[0];
   const reject = report?.rejects.rows[0];
@@ -168,6 +174,10 @@ function selectFirst() {
     selectRow(row, 0, true);
   } else if (files.length > 0 && selection === null && reject !== undefined) {
     selectReject(reject, 0, true);
+  } else if (selection?.from === "results" && selection.event === undefined) {
+    const isIt = (one: Row) => title(one.file, one.line) === selection.title && one.record === selection.record;
+    selection.event = report?.sample?.rows.find(isIt)?.event;
+    void explain();
   }
 }
 

@@ -223,13 +223,7 @@ function Event({ event, columns, pointed, onPath }: EventProps) {
 
 function NoEvent({ explanation: { rejected, skipped } }: { explanation: ExplanationType }) {
   if (rejected === null) {
-    return (
-      <div class="no-event">
-        <p>
-          <strong>Skipped:</strong> {skipped}.
-        </p>
-      </div>
-    );
+    return <div class="no-event">{skipped === null ? <p>A record this long is not explained.</p> : <p><strong>Skipped:</strong> {skipped}.</p>}</div>;
   }
   const { reason, column, field, found, wanted } = rejected;
   return (

@@ -17,7 +17,7 @@ export interface Selection {
   before: string;
   record: string;
   /** The event that it became, where that is known. */
-  event?: string;
+  event?: string | undefined;
   /** Why it is refused, where it cannot be read again. */
   fault?: Fault;
   /** Nobody has chosen it: it is the first of a file. */

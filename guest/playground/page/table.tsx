@@ -179,7 +179,6 @@ function Rows({ records, columns, order, onOrder }: RowsProps) {
     const next = Math.min(last, Math.max(0, goal));
     setActive(next);
     latest.current = next;
-    moved.current = true;
     const view = frame.current!;
     const head = ROW_PIXELS + 8;
     if (next * ROW_PIXELS < view.scrollTop) {
@@ -187,6 +186,8 @@ function Rows({ records, columns, order, onOrder }: RowsProps) {
     } else if ((next + 1) * ROW_PIXELS + head > view.scrollTop + height) {
       view.scrollTop = (next + 1) * ROW_PIXELS + head - height;
     }
+    // Else nothing is drawn, and the focus stays where it is.
+    moved.current = next !== at || view.scrollTop !== top;
     setTop(view.scrollTop);
   }
 

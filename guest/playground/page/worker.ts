@@ -133,20 +133,23 @@ function release(reading: Reading) {
   }
 }
 
+/** When messages were handled last: of many small files, none takes long enough by itself. */
+let turn = 0;
+
 /** Transforms the file at hand batch by batch, and gives way to messages now and then. */
 async function* steps(id: number, reading: Reading, file: File) {
   const pieces = new Pieces(file);
-  let turn = performance.now();
   while (!cancelled.has(id)) {
+    if (performance.now() - turn > TURN_MILLIS) {
+      await messages();
+      turn = performance.now();
+      continue;
+    }
     await pieces.give(reading);
     if (!reading.step()) {
       return;
     }
     yield;
-    if (performance.now() - turn > TURN_MILLIS) {
-      await messages();
-      turn = performance.now();
-    }
   }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 use flate2::Compression;
@@ -87,6 +87,15 @@ pub struct Found {
 
 /// All events in the files of a directory or in a file. Every line must be one.
 pub fn events(path: &Path) -> Vec<Found> {
+    read(path, true)
+}
+
+/// Those that are there while they are written: the last line may be unfinished.
+pub fn events_so_far(path: &Path) -> Vec<Found> {
+    if path.exists() { read(path, false) } else { Vec::new() }
+}
+
+fn read(path: &Path, is_finished: bool) -> Vec<Found> {
     let mut paths: Vec<_> = match path.is_dir() {
         true => fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect(),
         false => vec![path.to_owned()],
@@ -95,7 +104,11 @@ pub fn events(path: &Path) -> Vec<Found> {
     let mut found = Vec::new();
     for path in paths {
         let name = path.file_name().unwrap().to_str().unwrap().trim_end_matches(".part").to_owned();
-        let bytes = fs::read(&path).unwrap();
+        let bytes = match fs::read(&path) {
+            // Renamed meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound && !is_finished => continue,
+            bytes => bytes.unwrap(),
+        };
         let text = match name.rsplit('.').next() {
             Some("gz") => {
                 let mut text = Vec::new();
@@ -108,7 +121,10 @@ pub fn events(path: &Path) -> Vec<Found> {
         let mut end = 0;
         for line in text.split_inclusive(|&byte| byte == b'\n') {
             end += line.len() as u64;
-            assert!(line.ends_with(b"\n"), "{path:?} ends within a line");
+            if !line.ends_with(b"\n") {
+                assert!(!is_finished, "{path:?} ends within a line");
+                break;
+            }
             let event: Value = serde_json::from_slice(line).unwrap();
             let interface = event["observer"]["ingress"]["interface"]["name"].as_str().unwrap().to_owned();
             let id = event["event"]["id"].as_str().map(str::to_owned);

@@ -1,9 +1,8 @@
 //! `vpcflow pull kinesis`: against moto's streams, with splits, merges, kills and two processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::aws::{Aws, succeed, terminate, told, wait_until};
-use crate::flow_logs::{Found, assert_all, events, gzip, interface, text};
+use crate::flow_logs::{Found, assert_all, events, events_so_far, gzip, interface, text};
 
 const STREAM: &str = "flow-logs";
 const RECORDS: usize = 20;
@@ -84,10 +83,6 @@ fn end(mut child: Child) {
     terminate(&child);
     let status = child.wait().unwrap();
     assert!(status.success(), "SIGTERM is no failure: {status}");
-}
-
-fn found(path: &Path) -> Vec<Found> {
-    if path.exists() { events(path) } else { Vec::new() }
 }
 
 #[test]
@@ -165,7 +160,7 @@ fn shards_may_be_split_and_merged_meanwhile() {
     let children: Vec<&String> = now.iter().filter(|shard| !before.contains(shard)).collect();
     merge(&aws, children[0], children[1]);
     put_objects(&aws, 20..30);
-    wait_until("all records have been read", || found(&aws.path("out")).len() == 30 * RECORDS);
+    wait_until("all records have been read", || events_so_far(&aws.path("out")).len() == 30 * RECORDS);
     end(child);
     put_objects(&aws, 30..35);
     succeed(&mut catch_up(&aws, &arguments));
@@ -186,7 +181,7 @@ fn two_processes_share_the_shards_and_one_takes_over_from_the_other() {
         command.stderr(Stdio::null()).spawn().unwrap()
     };
     let mut first = start("first/");
-    wait_until("the first has read everything", || found(&aws.path("first")).len() >= 8 * RECORDS);
+    wait_until("the first has read everything", || events_so_far(&aws.path("first")).len() >= 8 * RECORDS);
     let second = start("second/");
     wait_until("each has two shards", || {
         let owners = leases(&aws).into_values().map(|lease| lease["leaseOwner"]["S"].clone());
@@ -195,9 +190,14 @@ fn two_processes_share_the_shards_and_one_takes_over_from_the_other() {
         counts.len() == 2 && counts.values().all(|count| *count == 2)
     });
     put_objects(&aws, 8..24);
-    let all = || [found(&aws.path("first")), found(&aws.path("second"))].into_iter().flatten().collect::<Vec<_>>();
+    let all = || {
+        [events_so_far(&aws.path("first")), events_so_far(&aws.path("second"))]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+    };
     wait_until("both have read", || all().len() >= 24 * RECORDS);
-    assert!(!found(&aws.path("second")).is_empty() && found(&aws.path("first")).len() > 8 * RECORDS);
+    assert!(!events_so_far(&aws.path("second")).is_empty() && events_so_far(&aws.path("first")).len() > 8 * RECORDS);
     first.kill().unwrap();
     first.wait().unwrap();
     put_objects(&aws, 24..32);
@@ -205,7 +205,11 @@ fn two_processes_share_the_shards_and_one_takes_over_from_the_other() {
         let all = all();
         objects.into_iter().all(|object| all.iter().any(|event| event.interface == interface(object, RECORDS - 1)))
     };
-    wait_until("the second has taken over", || is_there(24..32));
+    wait_until("the second has taken over", || {
+        let owners: BTreeSet<_> =
+            leases(&aws).into_values().map(|lease| lease["leaseOwner"]["S"].to_string()).collect();
+        owners.len() == 1 && is_there(24..32)
+    });
     end(second);
     assert_all(&all(), 0..32, RECORDS);
     assert!(leases(&aws).values().all(|lease| lease.get("leaseOwner").is_none()), "who ends gives its leases back");
@@ -213,6 +217,46 @@ fn two_processes_share_the_shards_and_one_takes_over_from_the_other() {
     let output = other.output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(told(&output).contains("the table leases is that of another stream, flow-logs"), "{}", told(&output));
+}
+
+#[test]
+fn a_table_that_does_not_answer_for_a_while_costs_nothing() {
+    let Some(aws) = with_shards(1) else { return };
+    put_objects(&aws, 0..5);
+    let arguments = ["--lease-table", "leases", "--lease-secs", "2", "--output", "out/"];
+    let child = pull(&aws, &arguments).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("the first records have been read", || events_so_far(&aws.path("out")).len() == 5 * RECORDS);
+    // More than the SDK itself tries, and for longer than leases last.
+    aws.fault(r#"{"dynamodb_update_error": "InternalServerError", "count": 24}"#);
+    put_objects(&aws, 5..10);
+    split(&aws, &open_shards(&aws)[0]);
+    put_objects(&aws, 10..20);
+    let is_there = |object| events_so_far(&aws.path("out")).iter().any(|event| event.interface == interface(object, 0));
+    wait_until("the children have been read", || (0..20).all(is_there));
+    end(child);
+    assert_all(&events(&aws.path("out")), 0..20, RECORDS);
+    let before = events(&aws.path("out")).len();
+    succeed(&mut catch_up(&aws, &arguments));
+    assert_eq!(events(&aws.path("out")).len(), before, "everything had been kept in the table");
+}
+
+/// Kinesis Client Library deletes the lease of a shard that is read to its end.
+#[test]
+fn what_another_application_has_read_to_its_end_is_not_read_again() {
+    let Some(aws) = with_shards(1) else { return };
+    put_objects(&aws, 0..5);
+    let parent = open_shards(&aws)[0].clone();
+    split(&aws, &parent);
+    put_objects(&aws, 5..10);
+    let arguments = ["--lease-table", "leases", "--output", "out/"];
+    succeed(&mut catch_up(&aws, &arguments));
+    let key = json!({"leaseKey": {"S": parent}});
+    aws.json("dynamodb", "DynamoDB_20120810.DeleteItem", json!({"TableName": "leases", "Key": key}));
+    put_objects(&aws, 10..15);
+    succeed(&mut catch_up(&aws, &arguments));
+    let all = events(&aws.path("out"));
+    assert_eq!(all.len(), 15 * RECORDS, "each once");
+    assert_all(&all, 0..15, RECORDS);
 }
 
 fn leases(aws: &Aws) -> BTreeMap<String, Value> {
@@ -227,14 +271,14 @@ fn expired_iterators_and_throttling_lose_nothing() {
     put_objects(&aws, 0..3);
     let child =
         pull(&aws, &["--checkpoint", "checkpoint.json", "--output", "out/"]).stderr(Stdio::null()).spawn().unwrap();
-    wait_until("the first records have been read", || found(&aws.path("out")).len() == 3 * RECORDS);
+    wait_until("the first records have been read", || events_so_far(&aws.path("out")).len() == 3 * RECORDS);
     aws.fault(r#"{"kinesis_get_records_error": "ExpiredIteratorException"}"#);
     put_objects(&aws, 3..6);
-    wait_until("the iterator has been replaced", || found(&aws.path("out")).len() == 6 * RECORDS);
+    wait_until("the iterator has been replaced", || events_so_far(&aws.path("out")).len() == 6 * RECORDS);
     // More than the SDK itself tries.
     aws.fault(r#"{"kinesis_get_records_error": "ProvisionedThroughputExceededException", "count": 5}"#);
     put_objects(&aws, 6..9);
-    wait_until("the throttling is over", || found(&aws.path("out")).len() == 9 * RECORDS);
+    wait_until("the throttling is over", || events_so_far(&aws.path("out")).len() == 9 * RECORDS);
     end(child);
     assert_all(&events(&aws.path("out")), 0..9, RECORDS);
 }
@@ -248,7 +292,7 @@ fn a_second_process_with_the_same_checkpoint_is_refused() {
     let output = pull(&aws, &["--checkpoint", "checkpoint.json"]).output().unwrap();
     end(child);
     assert_eq!(output.status.code(), Some(2));
-    assert!(told(&output).contains("another process reads with this checkpoint"), "{}", told(&output));
+    assert!(told(&output).contains("--checkpoint checkpoint.json: another process reads with it"), "{}", told(&output));
 }
 
 /// Seed of the project: flow log → log group → subscription filter → data stream → Snare's table.

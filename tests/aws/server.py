@@ -13,6 +13,7 @@ It prints `listening on http://127.0.0.1:PORT`, and ends when its standard input
     sqs_delete_fail     so many entries of DeleteMessageBatch fail; takes no count
     kinesis_get_records_error   GetRecords answers with this error
     logs_filter_error           FilterLogEvents answers with this error
+    dynamodb_update_error       UpdateItem answers with this error
 """
 
 import argparse
@@ -31,6 +32,8 @@ from pathlib import Path
 import flask
 from moto.kinesis.models import KinesisBackend, Stream
 from moto.kinesis.utils import decompose_shard_iterator
+from moto.logs.exceptions import InvalidParameterException
+from moto.logs.models import LogsBackend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import FakeBucket, s3_backends
 from moto.sqs.models import Queue, SQSBackend
@@ -40,6 +43,7 @@ from werkzeug.serving import make_server
 ERROR_CODES = {403: "AccessDenied", 404: "NoSuchKey", 429: "TooManyRequests", 500: "InternalError", 503: "SlowDown"}
 REASON = "a fault of the test"
 TARGETS = {
+    "DynamoDB_20120810.UpdateItem": "dynamodb_update_error",
     "Kinesis_20131202.GetRecords": "kinesis_get_records_error",
     "Logs_20140328.FilterLogEvents": "logs_filter_error",
 }
@@ -202,6 +206,13 @@ def reshard(original, self, *arguments):
 
 wrap(Stream, "split_shard")(reshard)
 wrap(Stream, "merge_shards")(reshard)
+
+
+@wrap(LogsBackend, "filter_log_events")
+def filter_log_events(original, self, *arguments, **named):
+    if (named.get("start_time", arguments[2] if len(arguments) > 2 else None) or 0) < 0:
+        raise InvalidParameterException("startTime must be greater than or equal to 0")
+    return original(self, *arguments, **named)
 
 
 @wrap(KinesisBackend, "get_records")

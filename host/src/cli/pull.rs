@@ -172,7 +172,7 @@ impl PullOptions {
                 outcome = collect => outcome,
                 outcome = given_up => {
                     if let Some(feed) = opened.get() {
-                        feed.abandon().await;
+                        let _ = tokio::time::timeout(GRACE, feed.abandon()).await;
                     }
                     outcome?.and_then(|()| bail!("ended without a signal"))
                 }

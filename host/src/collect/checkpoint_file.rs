@@ -54,11 +54,11 @@ impl fmt::Display for CheckpointFile {
 fn lock(path: &Path) -> anyhow::Result<File> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let file = File::create(&name).with_context(|| format!("{} cannot be made", name.display()))?;
+    let file = File::create(name).with_context(|| format!("--checkpoint {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!("{}: another process reads with this checkpoint", path.display()),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", name.display())),
+        Err(TryLockError::WouldBlock) => bail!("--checkpoint {}: another process reads with it", path.display()),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("--checkpoint {}", path.display())),
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(file.read::<u32>().unwrap(), None);
         file.write(|| serde_json::to_vec(&7)).unwrap();
         let refused = CheckpointFile::open(Some(&path)).err().unwrap().to_string();
-        assert_eq!(refused, format!("{}: another process reads with this checkpoint", path.display()));
+        assert_eq!(refused, format!("--checkpoint {}: another process reads with it", path.display()));
         drop(file);
         assert_eq!(CheckpointFile::open(Some(&path)).unwrap().read::<u32>().unwrap(), Some(7));
     }

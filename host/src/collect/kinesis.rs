@@ -8,6 +8,7 @@
 mod checkpoint;
 mod leases;
 mod reader;
+mod sharing;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,16 +28,13 @@ use super::in_order::InOrder;
 use super::telemetry::Metrics;
 use super::{Content, Failure, Feed, Flushed, Stream, describe};
 use crate::pump::lock;
-use checkpoint::{Checkpoint, Shard, Shares};
+use checkpoint::{Checkpoint, Shard};
 pub(crate) use checkpoint::{FileLedger, Ledger};
 pub(crate) use leases::Leases;
-use reader::Reader;
+use sharing::Sharing;
 
 /// How often shards are shared out at the most; leases ask for it more often than they end.
 const MAX_TURN: Duration = Duration::from_secs(5);
-/// How often the stream is asked for its shards, but for those that follow one at its end.
-/// <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_ListShards.html>: 1000 requests a second and stream.
-const LIST_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A stream, and from where on.
 #[derive(Clone, Debug)]
@@ -84,6 +82,8 @@ struct ShardState {
     in_hand: Mutex<InOrder<Checkpoint>>,
     /// Whether there was nothing more when it was asked last.
     is_caught_up: AtomicBool,
+    /// Another process may have read on since: what is flushed from now on is no checkpoint.
+    is_lost: AtomicBool,
 }
 
 /// A stream.
@@ -104,6 +104,8 @@ struct Shared {
     client: Client,
     settings: StreamSettings,
     ledger: Ledger,
+    /// Checkpoints that could not be kept yet.
+    unkept: tokio::sync::Mutex<BTreeMap<String, Checkpoint>>,
     runtime: Handle,
     metrics: Arc<Metrics>,
     room: Arc<Semaphore>,
@@ -122,10 +124,11 @@ impl Kinesis {
         let (sender, received) = mpsc::channel(1);
         let room = Arc::new(Semaphore::new(settings.max_bytes.max(reader::MAX_ANSWER_BYTES) / reader::ROOM_BYTES));
         let runtime = Handle::current();
-        let shared = Arc::new(Shared { client, settings, ledger, runtime, metrics, room, stop });
+        let unkept = tokio::sync::Mutex::default();
+        let shared = Arc::new(Shared { client, settings, ledger, unkept, runtime, metrics, room, stop });
         let settled = CancellationToken::new();
         let ended = Arc::new(OnceLock::new());
-        let sharing = Sharing { shared: shared.clone(), readers: BTreeMap::new(), sender: Some(sender) };
+        let sharing = Sharing::new(shared.clone(), sender);
         let task = tokio::spawn(sharing.run(settled.clone(), ended.clone()));
         Kinesis {
             shared,
@@ -156,8 +159,9 @@ impl Feed for Kinesis {
     fn acknowledge(&self, messages: Vec<Flushed<Message>>) {
         let mut last = BTreeMap::new();
         for Flushed(message) in &messages {
-            if let Some(checkpoint) = lock(&message.shard.in_hand).end(message.number) {
-                last.insert(message.shard.id.as_str(), checkpoint);
+            let checkpoint = lock(&message.shard.in_hand).end(message.number);
+            if let Some(checkpoint) = checkpoint.filter(|_| !message.shard.is_lost.load(Ordering::Relaxed)) {
+                last.insert(message.shard.id.clone(), checkpoint);
             }
             let arrived = message.records.iter().filter_map(Record::approximate_arrival_timestamp);
             for arrived in arrived.filter_map(|time| SystemTime::try_from(*time).ok()) {
@@ -166,12 +170,7 @@ impl Feed for Kinesis {
             }
         }
         self.shared.metrics.messages.get_or_create(&[("outcome", "acknowledged".into())]).inc_by(messages.len() as u64);
-        for (shard, checkpoint) in last {
-            // Without it, the records are read again by the next who has the shard.
-            if let Err(error) = self.shared.runtime.block_on(self.shared.ledger.save(shard, checkpoint)) {
-                tracing::error!(shard, error, "the checkpoint cannot be kept");
-            }
-        }
+        self.shared.runtime.block_on(self.shared.keep(last));
     }
 
     fn give_back(&self, message: Message, failure: &Failure) {
@@ -202,148 +201,26 @@ impl Feed for Kinesis {
     }
 }
 
-/// The task that runs the readers.
-struct Sharing {
-    shared: Arc<Shared>,
-    readers: BTreeMap<String, Running>,
-    sender: Option<mpsc::Sender<Message>>,
-}
-
-/// A reader at work.
-struct Running {
-    state: Arc<ShardState>,
-    stop: CancellationToken,
-}
-
-impl Sharing {
-    async fn run(mut self, settled: CancellationToken, ended: Arc<OnceLock<Result<(), String>>>) {
-        let outcome = self.read().await;
-        let _ = ended.set(outcome);
-        self.readers.values().for_each(|reader| reader.stop.cancel());
-        // With those of the readers, the end of the feed, at which its outcome must be there.
-        self.sender = None;
-        let shared = self.shared;
-        // What is in hand is still this process's.
-        let keep = async {
-            loop {
-                tokio::time::sleep(shared.turn()).await;
-                let _ = shared.ledger.renew().await;
-            }
-        };
-        tokio::select! {
-            () = settled.cancelled() => {}
-            () = keep => {}
-        }
-        shared.ledger.release().await;
-    }
-
-    /// Shares out until it is stopped, or everything has been read.
-    async fn read(&mut self) -> Result<(), String> {
-        let shared = self.shared.clone();
-        let mut shards = Vec::new();
-        let mut listed = None;
-        let mut failures = 0;
-        loop {
-            let turn = async {
-                if listed.is_none_or(|listed: tokio::time::Instant| listed.elapsed() >= LIST_INTERVAL) {
-                    shards = shared.list().await?;
-                    listed = Some(tokio::time::Instant::now());
-                }
-                shared.ledger.share(&shards).await
-            };
-            let outcome = tokio::select! {
-                biased;
-                () = shared.stop.cancelled() => return Ok(()),
-                outcome = turn => outcome,
-            };
-            shared.metrics.is_ready.store(outcome.is_ok(), Ordering::Relaxed);
-            let delay = match outcome {
-                Ok(shares) => {
-                    failures = 0;
-                    if self.follow(&shards, &shares) && shared.settings.until_caught_up {
-                        return Ok(());
-                    }
-                    // Those that follow shards at their ends are wanted at once.
-                    let has_ended = |shard: &Shard| shares.checkpoints.get(&shard.id) == Some(&Checkpoint::End);
-                    let has_children =
-                        |shard: &Shard| shards.iter().any(|other: &Shard| other.parents.contains(&shard.id));
-                    if shards.iter().any(|shard| has_ended(shard) && !has_children(shard)) {
-                        listed = None;
-                    }
-                    shared.turn()
-                }
-                Err(error) => {
-                    failures += 1;
-                    let delay = super::backoff(failures, Duration::from_secs(1), MAX_TURN);
-                    tracing::error!(error, retry_secs = delay.as_secs(), "the shards cannot be shared out");
-                    delay
-                }
-            };
-            tokio::select! {
-                () = shared.stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(delay) => {}
-            }
-        }
-    }
-
-    /// Starts and stops readers; tells whether all shards have been read up to the present, by whomever.
-    fn follow(&mut self, shards: &[Shard], shares: &Shares) -> bool {
-        let Some(sender) = &self.sender else { return true };
-        self.readers.retain(|id, reader| {
-            let is_held = shares.held.contains(id);
-            if !is_held {
-                reader.stop.cancel();
-            }
-            is_held && shares.checkpoints.get(id) != Some(&Checkpoint::End)
-        });
-        let mut is_caught_up = true;
-        for shard in shards {
-            let checkpoint = shares.checkpoints.get(&shard.id).cloned().unwrap_or(Checkpoint::Beginning);
-            if checkpoint == Checkpoint::End {
-                continue;
-            }
-            // A parent that is not listed any more is older than the retention.
-            let is_read = |parent: &String| shares.checkpoints.get(parent).is_none_or(|at| *at == Checkpoint::End);
-            let may_begin = shard.parents.iter().all(is_read);
-            if !shares.held.contains(&shard.id) {
-                // Another process reads it up to the present.
-                is_caught_up &= shares.of_others.contains(&shard.id);
-                continue;
-            }
-            if let Some(reader) = self.readers.get(&shard.id) {
-                is_caught_up &= reader.state.is_caught_up.load(Ordering::Relaxed);
-                continue;
-            }
-            is_caught_up = false;
-            if may_begin {
-                let state = Arc::new(ShardState {
-                    id: shard.id.clone(),
-                    in_hand: Mutex::default(),
-                    is_caught_up: AtomicBool::new(false),
-                });
-                let stop = self.shared.stop.child_token();
-                tracing::info!(shard = shard.id, %checkpoint, "reading");
-                let reader = Reader::new(self.shared.clone(), state.clone(), checkpoint, sender.clone());
-                let stopped = stop.clone();
-                tokio::spawn(async move {
-                    tokio::select! {
-                        () = stopped.cancelled() => {}
-                        () = reader.run() => {}
-                    }
-                });
-                self.readers.insert(shard.id.clone(), Running { state, stop });
-            }
-        }
-        is_caught_up && !shards.is_empty()
-    }
-}
-
 impl Shared {
     fn turn(&self) -> Duration {
         // At the end, nobody waits for long.
         if self.settings.until_caught_up { Duration::from_millis(500) } else { (self.settings.lease / 4).min(MAX_TURN) }
     }
 
+    /// Keeps checkpoints, and those that could not be kept before. One that is not kept in the end costs records that
+    /// are read again by the next who has the shard.
+    async fn keep(&self, checkpoints: BTreeMap<String, Checkpoint>) {
+        let mut unkept = self.unkept.lock().await;
+        unkept.extend(checkpoints);
+        for shard in unkept.keys().cloned().collect::<Vec<_>>() {
+            match self.ledger.save(&shard, unkept[&shard].clone()).await {
+                Ok(()) => drop(unkept.remove(&shard)),
+                Err(error) => tracing::error!(shard, error, "the checkpoint cannot be kept; it is tried again"),
+            }
+        }
+    }
+
+    /// All shards by their ids, which are in the order in which they were made.
     async fn list(&self) -> Result<Vec<Shard>, String> {
         let mut shards = Vec::new();
         let mut token: Option<String> = None;
@@ -360,6 +237,7 @@ impl Shared {
             }));
             token = page.next_token().map(str::to_owned);
             if token.is_none() {
+                shards.sort_by(|one: &Shard, other| one.id.cmp(&other.id));
                 return Ok(shards);
             }
         }

@@ -70,6 +70,8 @@ pub(crate) struct Shares {
     pub(crate) checkpoints: BTreeMap<String, Checkpoint>,
     /// Those that this process is to read.
     pub(crate) held: BTreeSet<String>,
+    /// Those of them that it did not hold before.
+    pub(crate) taken: BTreeSet<String>,
     /// Those that another process is seen to hold.
     pub(crate) of_others: BTreeSet<String>,
 }
@@ -153,7 +155,7 @@ impl FileLedger {
             content.shards.entry(shard.id.clone()).or_insert(Checkpoint::Beginning);
         }
         let held = content.shards.keys().cloned().collect();
-        Ok(Shares { held, checkpoints: content.shards.clone(), of_others: BTreeSet::new() })
+        Ok(Shares { held, checkpoints: content.shards.clone(), ..Shares::default() })
     }
 
     fn save(&self, shard: &str, checkpoint: Checkpoint) -> io::Result<()> {

@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ReturnValue,
+    ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TableStatus,
 };
 
 use super::checkpoint::{Checkpoint, Shard, Shares};
@@ -120,16 +122,18 @@ impl Leases {
         self.follow(&mut leases, shards).await?;
         let mut held = self.renew(&mut leases).await?;
         let (free, of_others) = self.look(&leases);
-        let wanted = self.wanted(&leases, &free);
-        for shard in wanted {
-            let Some(lease) = leases.get(&shard) else { continue };
+        let mut taken = BTreeSet::new();
+        for shard in self.wanted(&leases, &free) {
+            let Some(lease) = leases.get_mut(&shard) else { continue };
+            let before = lease.owner.clone();
             if self.take(lease).await? {
-                tracing::info!(shard, from = lease.owner, "taken");
-                held.insert(shard);
+                tracing::info!(shard, from = before, "taken");
+                taken.insert(shard);
             }
         }
+        held.extend(taken.iter().cloned());
         let checkpoints = leases.into_values().map(|lease| (lease.shard, lease.checkpoint)).collect();
-        Ok(Shares { checkpoints, held, of_others })
+        Ok(Shares { checkpoints, held, taken, of_others })
     }
 
     /// Renews what is held, and tells what that is.
@@ -182,24 +186,27 @@ impl Leases {
             if let Some(AttributeValue::S(stream)) = item.get(STREAM).filter(|stream| **stream != text(&self.stream)) {
                 return Err(format!("the table {} is that of another stream, {stream}", self.table));
             }
-            if let Some(lease) = Lease::read(&item) {
-                leases.insert(lease.shard.clone(), lease);
-            }
+            // Its shard would be read by nobody.
+            let lease = Lease::read(&item).ok_or_else(|| format!("an item of the table {} is no lease", self.table))?;
+            leases.insert(lease.shard.clone(), lease);
         }
         Ok(leases)
     }
 
     /// Adds what the stream has and the table has not, and the other way round.
     async fn follow(&self, leases: &mut BTreeMap<String, Lease>, shards: &[Shard]) -> Result<(), String> {
-        let listed: BTreeSet<&str> = shards.iter().map(|shard| shard.id.as_str()).collect();
+        let finished = finished(leases, shards);
+        // Parents before their children: who finds the lease of a child finds theirs.
         for shard in shards.iter().filter(|shard| !leases.contains_key(&shard.id)).collect::<Vec<_>>() {
+            let is_finished = finished.contains(shard.id.as_str());
+            let checkpoint = if is_finished { Checkpoint::End } else { Checkpoint::Beginning };
             let request =
                 self.client.put_item().table_name(&self.table).condition_expression("attribute_not_exists(#key)");
             let request = request.expression_attribute_names("#key", KEY).item(KEY, text(&shard.id));
             let request = request.item(STREAM, text(&self.stream));
             let request =
                 request.item(COUNTER, number(0)).item(SWITCHES, number(0)).item(SUB_SEQUENCE_NUMBER, number(0));
-            let request = request.item(CHECKPOINT, text(&Checkpoint::Beginning.to_string()));
+            let request = request.item(CHECKPOINT, text(&checkpoint.to_string()));
             let parents = (!shard.parents.is_empty()).then(|| AttributeValue::Ss(shard.parents.clone()));
             let request = parents.into_iter().fold(request, |request, parents| request.item(PARENTS, parents));
             match request.send().await {
@@ -208,11 +215,12 @@ impl Leases {
                 Err(error) if error.code() == Some(CONDITION_FAILED) => continue,
                 Err(error) => return Err(describe(SERVICE, &error)),
             }
-            let checkpoint = Checkpoint::Beginning;
             leases.insert(shard.id.clone(), Lease { shard: shard.id.clone(), owner: None, counter: 0, checkpoint });
         }
-        // What Kinesis lists no more, its retention has taken.
-        for shard in leases.keys().filter(|shard| !listed.contains(shard.as_str())).cloned().collect::<Vec<_>>() {
+        // What Kinesis lists no more, its retention has taken. Later ones are younger than the list.
+        let listed: BTreeSet<&str> = shards.iter().map(|shard| shard.id.as_str()).collect();
+        let is_gone = |shard: &str| !listed.contains(shard) && Some(&shard) < listed.last();
+        for shard in leases.keys().filter(|shard| is_gone(shard)).cloned().collect::<Vec<_>>() {
             let request = self.client.delete_item().table_name(&self.table).key(KEY, text(&shard));
             request.send().await.map_err(|error| describe(SERVICE, &error))?;
             leases.remove(&shard);
@@ -241,7 +249,7 @@ impl Leases {
     }
 
     /// What this process should take: as many shards as each should have, those that are free first, else one of
-    /// the process that has the most. A shard at its end is nobody's.
+    /// the process that has the most, if that has two more. A shard at its end is nobody's.
     fn wanted(&self, leases: &BTreeMap<String, Lease>, free: &BTreeSet<String>) -> Vec<String> {
         let open: Vec<&Lease> = leases.values().filter(|lease| lease.checkpoint != Checkpoint::End).collect();
         let mut loads: BTreeMap<&str, Vec<&str>> = BTreeMap::from([(self.owner.as_str(), Vec::new())]);
@@ -252,8 +260,8 @@ impl Leases {
                 loads.entry(owner).or_default().push(&lease.shard);
             }
         }
-        let share = open.len().div_ceil(loads.len());
-        let missing = share.saturating_sub(loads[self.owner.as_str()].len());
+        let own = loads[self.owner.as_str()].len();
+        let missing = open.len().div_ceil(loads.len()).saturating_sub(own);
         let mut wanted: Vec<String> = open
             .iter()
             .filter(|lease| free.contains(&lease.shard) && lease.owner.as_ref() != Some(&self.owner))
@@ -264,14 +272,15 @@ impl Leases {
         wanted.sort_by_cached_key(|shard| order.hash_one(shard));
         wanted.truncate(missing);
         let most = loads.iter().filter(|(owner, _)| **owner != self.owner).max_by_key(|(_, shards)| shards.len());
-        if let Some((_, shards)) = most.filter(|(_, shards)| wanted.is_empty() && missing > 0 && shards.len() > share) {
+        if let Some((_, shards)) = most.filter(|(_, shards)| wanted.is_empty() && shards.len() >= own + 2) {
             wanted.extend(shards.first().map(|shard| (*shard).to_owned()));
         }
         wanted
     }
 
-    /// Takes a lease, or renews it; `false` if another process has changed it since it was read.
-    async fn take(&self, lease: &Lease) -> Result<bool, String> {
+    /// Takes a lease, or renews it, and reads it again: its owner may have kept a checkpoint meanwhile. `false` if
+    /// another process has changed the counter since the lease was read.
+    async fn take(&self, lease: &mut Lease) -> Result<bool, String> {
         let request =
             self.update(&lease.shard).update_expression("SET #owner = :me, #counter = :next ADD #switches :switches");
         let is_switch = lease.owner.as_ref() != Some(&self.owner);
@@ -282,7 +291,22 @@ impl Leases {
         let request = request.expression_attribute_values(":me", text(&self.owner));
         let request = request.expression_attribute_values(":counter", number(lease.counter));
         let request = request.expression_attribute_values(":next", number(lease.counter + 1));
-        changed(request.expression_attribute_values(":switches", number(is_switch.into()))).await
+        let request = request.expression_attribute_values(":switches", number(is_switch.into()));
+        let request = request.return_values(ReturnValue::AllNew);
+        let request = request.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let item = match request.send().await {
+            Ok(answer) => answer.attributes,
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failure)) => failure.item.clone(),
+                _ => return Err(describe(SERVICE, &error)),
+            },
+        };
+        // Where the answer to a first attempt was lost, the second one finds what the first has done.
+        let is_done = |found: &Lease| found.owner.as_ref() == Some(&self.owner) && found.counter == lease.counter + 1;
+        let found = item.as_ref().and_then(Lease::read).filter(is_done);
+        let is_taken = found.is_some();
+        *lease = found.unwrap_or_else(|| lease.clone());
+        Ok(is_taken)
     }
 
     fn update(&self, shard: &str) -> UpdateItemFluentBuilder {
@@ -293,6 +317,20 @@ impl Leases {
         let request = request.condition_expression("#owner = :me").expression_attribute_names("#owner", OWNER);
         request.expression_attribute_values(":me", text(&self.owner))
     }
+}
+
+/// Shards without a lease of which later ones have leases: Kinesis Client Library deletes the lease of a shard that has
+/// been read to its end, while Kinesis still lists the shard.
+fn finished<'a>(leases: &BTreeMap<String, Lease>, shards: &'a [Shard]) -> BTreeSet<&'a str> {
+    let mut finished = BTreeSet::new();
+    // Children have higher ids than their parents.
+    for shard in shards.iter().rev() {
+        if leases.contains_key(&shard.id) || finished.contains(shard.id.as_str()) {
+            let parents = shard.parents.iter().filter(|&parent| !leases.contains_key(parent));
+            finished.extend(parents.map(String::as_str));
+        }
+    }
+    finished
 }
 
 const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
@@ -323,5 +361,26 @@ impl Lease {
             counter: item.get(COUNTER)?.as_n().ok()?.parse().ok()?,
             checkpoint: text(CHECKPOINT)?.into(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_been_read_before_its_descendants_is_finished() {
+        let shard = |id: &str, parents: &[&str]| Shard {
+            id: id.into(),
+            parents: parents.iter().map(|&parent| parent.into()).collect(),
+        };
+        let shards = [shard("1", &[]), shard("2", &[]), shard("3", &["1"]), shard("4", &["3"]), shard("5", &["2"])];
+        let checkpoint = Checkpoint::Beginning;
+        let lease = |id: &str| {
+            (id.to_owned(), Lease { shard: id.into(), owner: None, counter: 0, checkpoint: checkpoint.clone() })
+        };
+        assert_eq!(finished(&BTreeMap::new(), &shards), BTreeSet::new());
+        assert_eq!(finished(&BTreeMap::from([lease("4")]), &shards), BTreeSet::from(["1", "3"]));
+        assert_eq!(finished(&BTreeMap::from([lease("1"), lease("4")]), &shards), BTreeSet::from(["3"]));
     }
 }

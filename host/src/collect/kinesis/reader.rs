@@ -70,8 +70,9 @@ impl Reader {
             failures = 0;
             let is_caught_up = answer.records().is_empty() && answer.millis_behind_latest().unwrap_or(0) == 0;
             iterator = answer.next_shard_iterator;
-            if !answer.records.is_empty() {
-                self.send(answer.records, room).await;
+            match answer.records.is_empty() {
+                true => drop(room),
+                false => self.send(answer.records, room).await,
             }
             self.state.is_caught_up.store(is_caught_up && iterator.is_some(), Ordering::Relaxed);
             if iterator.is_none() {
@@ -124,9 +125,10 @@ impl Reader {
         if let Some(last) = records.last() {
             self.position = Checkpoint::After(last.sequence_number().into());
         }
-        // The rest of the room is free again.
-        let room = room.split(bytes.div_ceil(ROOM_BYTES).min(room.num_permits()));
-        self.message(records, self.position.clone(), room).await;
+        let taken = room.split(bytes.div_ceil(ROOM_BYTES).min(room.num_permits()));
+        // The rest is free again, before anything is waited for.
+        drop(room);
+        self.message(records, self.position.clone(), taken).await;
     }
 
     /// Says behind all records that there will be no more.

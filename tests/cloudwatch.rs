@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::aws::{Aws, succeed, terminate, told, wait_until};
-use crate::flow_logs::{Found, assert_all, events, interface};
+use crate::flow_logs::{assert_all, events, events_so_far, interface};
 
 const GROUP: &str = "/aws/vpc/flowlogs";
 const RECORDS: usize = 30;
@@ -73,6 +73,12 @@ fn all_log_streams_are_read_once_when_they_are_old_enough() {
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(told(&output).contains("there is no log group /other"), "{}", told(&output));
+    let output = pull(&aws, &["--checkpoint", "checkpoint.json", "--log-stream-prefix", "eni-1"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(told(&output).contains("is the checkpoint of other log streams: all"), "{}", told(&output));
+    // From before the beginning of time on, of which AWS wants to hear nothing.
+    succeed(&mut pull(&aws, &["--from", "1960-01-01", "--delay-secs", "0", "--output", "all/", "--until-caught-up"]));
+    assert_all(&events(&aws.path("all")), 0..6, RECORDS);
 }
 
 #[test]
@@ -100,7 +106,7 @@ fn it_goes_on_after_failures_and_with_what_comes_in() {
     aws.fault(r#"{"logs_filter_error": "ThrottlingException", "count": 5}"#);
     let mut command = pull(&aws, &["--checkpoint", "checkpoint.json", "--output", "out/", "--delay-secs", "1"]);
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let found = || -> Vec<Found> { if aws.path("out").exists() { events(&aws.path("out")) } else { Vec::new() } };
+    let found = || events_so_far(&aws.path("out"));
     wait_until("the first events have been read", || found().len() == RECORDS);
     put(&aws, 1, 0..RECORDS, 0);
     wait_until("those that came in have been read", || found().len() == 2 * RECORDS);

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::error::ProvideErrorMetadata;
 use aws_sdk_cloudwatchlogs::operation::filter_log_events::FilterLogEventsOutput;
 use aws_sdk_cloudwatchlogs::types::{FilteredLogEvent, LogGroup};
 use bytes::Bytes;
@@ -52,6 +53,9 @@ pub(crate) struct GroupSettings {
 #[serde(deny_unknown_fields)]
 struct Checkpoint {
     log_group: String,
+    /// Of its log streams, only those whose name begins so.
+    #[serde(default)]
+    stream_prefix: Option<String>,
     /// Every event from before this time has been read.
     before: DateTime<Utc>,
 }
@@ -69,6 +73,7 @@ pub(crate) struct Message {
 /// A log group.
 pub(crate) struct CloudWatch {
     log_group: String,
+    stream_prefix: Option<String>,
     checkpoint: CheckpointFile,
     in_hand: Arc<Mutex<InOrder<DateTime<Utc>>>>,
     received: Mutex<mpsc::Receiver<Message>>,
@@ -89,21 +94,24 @@ impl CloudWatch {
         metrics: Arc<Metrics>,
         stop: CancellationToken,
     ) -> anyhow::Result<CloudWatch> {
-        let log_group = settings.log_group.clone();
+        let (log_group, stream_prefix) = (settings.log_group.clone(), settings.stream_prefix.clone());
         let group = look_up(&client, &log_group).await?;
         let checkpoint = CheckpointFile::open(checkpoint)?;
-        let begin = match read_checkpoint(&checkpoint, &log_group)? {
+        let begin = match read_checkpoint(&checkpoint, &settings)? {
             Some(before) => before,
             // Flow logs may tell of times shortly before their log group.
             None => settings.from.unwrap_or_else(|| created(group.as_ref()) - TimeDelta::days(1)),
         };
+        // No event is from before, and CloudWatch Logs refuses to look for one.
+        let begin = begin.max(DateTime::UNIX_EPOCH);
         let in_hand = Arc::new(Mutex::new(InOrder::default()));
         let (sender, received) = mpsc::channel(1);
-        let owner = group.as_ref().and_then(LogGroup::arn).and_then(|arn| arn.split(':').nth(4)).unwrap_or_default();
+        let arn = if is_arn(&log_group) { Some(&*log_group) } else { group.as_ref().and_then(LogGroup::arn) };
+        let owner = arn.and_then(|arn| arn.split(':').nth(4)).unwrap_or_default().to_owned();
         let reader = Reader {
             client,
             settings,
-            owner: owner.into(),
+            owner,
             in_hand: in_hand.clone(),
             metrics: metrics.clone(),
             stop: stop.clone(),
@@ -114,6 +122,7 @@ impl CloudWatch {
         let failure = OnceLock::new();
         let feed = CloudWatch {
             log_group,
+            stream_prefix,
             checkpoint,
             in_hand,
             received: Mutex::new(received),
@@ -137,8 +146,8 @@ impl CloudWatch {
     }
 
     fn save(&self, before: DateTime<Utc>) -> io::Result<()> {
-        let log_group = self.log_group.clone();
-        self.checkpoint.write(|| serde_json::to_vec_pretty(&Checkpoint { log_group, before }))
+        let (log_group, stream_prefix) = (self.log_group.clone(), self.stream_prefix.clone());
+        self.checkpoint.write(|| serde_json::to_vec_pretty(&Checkpoint { log_group, stream_prefix, before }))
     }
 }
 
@@ -188,33 +197,48 @@ impl Feed for CloudWatch {
     }
 }
 
-fn read_checkpoint(file: &CheckpointFile, log_group: &str) -> anyhow::Result<Option<DateTime<Utc>>> {
+fn read_checkpoint(file: &CheckpointFile, settings: &GroupSettings) -> anyhow::Result<Option<DateTime<Utc>>> {
     let Some(checkpoint) = file.read::<Checkpoint>()? else { return Ok(None) };
-    if checkpoint.log_group != log_group {
+    if checkpoint.log_group != settings.log_group {
         bail!("{file} is the checkpoint of another log group: {}", checkpoint.log_group);
+    }
+    if checkpoint.stream_prefix != settings.stream_prefix {
+        let streams = checkpoint.stream_prefix.map_or("all".into(), |prefix| format!("those of the prefix {prefix}"));
+        bail!("{file} is the checkpoint of other log streams: {streams}");
     }
     Ok(Some(checkpoint.before))
 }
 
-/// What is known of the log group: nothing where this may not be asked.
+fn is_arn(log_group: &str) -> bool {
+    log_group.starts_with("arn:")
+}
+
+/// What is known of the log group: nothing where this may not be asked, or of a linked account's.
 async fn look_up(client: &Client, log_group: &str) -> anyhow::Result<Option<LogGroup>> {
     let name = log_group.rsplit(":log-group:").next().unwrap_or(log_group);
     let mut groups = client.describe_log_groups().log_group_name_prefix(name).into_paginator().items().send();
     while let Some(group) = groups.next().await {
         match group {
-            Ok(group) if group.log_group_name() == Some(name) => return Ok(Some(group)),
+            Ok(group) if group.log_group_name() == Some(name) => {
+                let arn = group.arn().map(|arn| arn.strip_suffix(":*").unwrap_or(arn));
+                return Ok(Some(group.clone()).filter(|_| !is_arn(log_group) || arn == Some(log_group)));
+            }
             Ok(_) => {}
-            Err(error) => {
+            Err(error) if error.code() == Some("AccessDeniedException") => {
                 let error = describe("CloudWatch Logs", &error);
-                tracing::warn!(
-                    error,
-                    "what is known of the log group cannot be asked; event ids go without its account"
-                );
+                let effect =
+                    "begins with the oldest event; of a log group by its name, event ids go without the account";
+                tracing::warn!(error, effect, "the log group cannot be looked up");
                 return Ok(None);
             }
+            // Without the account, an event would have another id than the next time.
+            Err(error) => bail!(describe("CloudWatch Logs", &error)),
         }
     }
-    bail!("there is no log group {name}")
+    if !is_arn(log_group) {
+        bail!("there is no log group {name}");
+    }
+    Ok(None)
 }
 
 fn created(group: Option<&LogGroup>) -> DateTime<Utc> {
@@ -257,7 +281,7 @@ impl Reader {
     async fn read_window(&self, begin: DateTime<Utc>, end: DateTime<Utc>) -> Result<(), String> {
         let mut token = None;
         loop {
-            let page = self.page(begin, end, token.as_deref()).await;
+            let page = self.page(begin, end, token.as_deref()).await?;
             for (origin, payload, newest) in self.payloads(page.events()) {
                 self.send(Some(payload), origin, Some(newest), begin).await;
             }
@@ -269,10 +293,14 @@ impl Reader {
         }
     }
 
-    async fn page(&self, begin: DateTime<Utc>, end: DateTime<Utc>, token: Option<&str>) -> FilterLogEventsOutput {
-        let is_arn = self.settings.log_group.starts_with("arn:");
+    async fn page(
+        &self,
+        begin: DateTime<Utc>,
+        end: DateTime<Utc>,
+        token: Option<&str>,
+    ) -> Result<FilterLogEventsOutput, String> {
         let name = Some(self.settings.log_group.clone());
-        let (name, arn) = if is_arn { (None, name) } else { (name, None) };
+        let (name, arn) = if is_arn(&self.settings.log_group) { (None, name) } else { (name, None) };
         let mut failures = 0;
         loop {
             let request = self.client.filter_log_events().set_log_group_name(name.clone());
@@ -283,7 +311,10 @@ impl Reader {
             let outcome = request.set_next_token(token.map(str::to_owned)).send().await;
             self.metrics.is_ready.store(outcome.is_ok(), Ordering::Relaxed);
             match outcome {
-                Ok(page) => return page,
+                Ok(page) => return Ok(page),
+                Err(error) if error.code() == Some("ResourceNotFoundException") => {
+                    return Err(describe("CloudWatch Logs", &error));
+                }
                 Err(error) => {
                     failures += 1;
                     self.metrics.retries.inc();

@@ -23,7 +23,7 @@ pub const OUT: &str = "events";
 pub const GROUP: &str = "vpcflow";
 /// Must not show up anywhere.
 pub const SECRET: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(120);
 /// No command takes longer here.
 const DEADLINE: Duration = Duration::from_secs(120);
 

@@ -1,18 +1,15 @@
 //! Nothing is lost, whoever dies.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::cluster::{Cluster, ended, run};
 use super::lines;
 use crate::aws::{kill, terminate, told, wait_until};
-use crate::flow_logs::{Found, assert_all, events, interface};
+use crate::flow_logs::{Found, assert_all, events, events_so_far, interface};
 
 const PARTITIONS: usize = 4;
 const RECORDS: usize = 3000;
@@ -27,12 +24,9 @@ fn filled() -> Cluster {
     cluster
 }
 
-/// The interfaces of all events that are in the files of a directory, which may end within a line.
+/// The interfaces of all events that are in the files of a directory.
 fn written(folder: &Path) -> BTreeSet<String> {
-    let Ok(entries) = fs::read_dir(folder) else { return BTreeSet::new() };
-    let text: String = entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
-    let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    events.map(|event| event["observer"]["ingress"]["interface"]["name"].as_str().unwrap().to_owned()).collect()
+    events_so_far(folder).into_iter().map(|event| event.interface).collect()
 }
 
 /// Whatever is committed is written.

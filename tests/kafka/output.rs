@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::types::RDKafkaApiKey::Produce;
-use rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+use rdkafka::types::RDKafkaRespErr::{RD_KAFKA_RESP_ERR_INVALID_RECORD, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE};
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, OUT, Record, ended, run};
@@ -57,7 +57,7 @@ fn without_brokers_it_waits_and_goes_on() {
     let child = cluster.pull(&["--until-caught-up", "--event-id"]).args(other.output()).spawn().unwrap();
     // Longer than it takes when there are brokers.
     thread::sleep(Duration::from_secs(8));
-    assert_eq!(cluster.committed(1), [-1], "nothing is safe yet");
+    assert_eq!(cluster.committed(1), [0], "where it began: nothing is safe yet");
     other.mock.broker_up(-1).unwrap();
     let output = ended(child);
     assert!(output.status.success(), "{}", told(&output));
@@ -74,14 +74,15 @@ fn a_signal_ends_the_waiting_and_nothing_is_acknowledged() {
     other.mock.broker_down(-1).unwrap();
     let mut command = cluster.pull(&["--shutdown-timeout-secs", "1"]);
     let child = command.args(other.output()).spawn().unwrap();
-    thread::sleep(Duration::from_secs(6));
+    wait_until("there are records in hand", || cluster.committed(1) == [0]);
+    thread::sleep(Duration::from_secs(1));
     let started = Instant::now();
     terminate(&child);
     let output = ended(child);
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     assert_eq!(output.status.code(), Some(2), "{}", told(&output));
     assert!(told(&output).contains("ended while the brokers had not taken all events"), "{}", told(&output));
-    assert_eq!(cluster.committed(1), [-1]);
+    assert_eq!(cluster.committed(1), [0]);
 }
 
 #[test]
@@ -107,6 +108,25 @@ fn an_event_that_is_too_large_is_refused_and_its_neighbours_are_not() {
     assert!(reject["found"].as_str().unwrap().contains("Message size too large"), "{reject}");
     assert!(reject["event"].as_str().unwrap().contains("eni-x"), "{reject}");
     assert_eq!(cluster.committed(1), [102]);
+}
+
+#[test]
+fn an_invalid_event_is_refused_and_a_topic_that_wants_keys_ends_it() {
+    let cluster = Cluster::new(1);
+    cluster.produce_lines(0, &lines(0, 50));
+    // Every batch, and every event of it alone.
+    cluster.mock.request_errors(Produce, &[RD_KAFKA_RESP_ERR_INVALID_RECORD; 400]);
+    let arguments = ["--until-caught-up", "--rejects", "rejects"];
+    let output = ended(cluster.pull(&arguments).args(cluster.output()).spawn().unwrap());
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    assert!(told(&output).contains("no record without a key (--kafka-output-key)"), "{}", told(&output));
+    assert_eq!(cluster.committed(1), [0]);
+
+    let key = ["--kafka-output-key", "source.ip"];
+    run(cluster.pull(&arguments).args(cluster.output()).args(key));
+    assert_eq!(fs::read_to_string(cluster.path("rejects")).unwrap().lines().count(), 50);
+    assert_eq!(cluster.records().len(), 0);
+    assert_eq!(cluster.committed(1), [50]);
 }
 
 #[test]

@@ -3,9 +3,10 @@
 mod consumer;
 mod partitions;
 
+use std::mem::take;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -19,7 +20,7 @@ use crate::pump::lock;
 use consumer::Poller;
 use partitions::Partition;
 
-/// What may wait for a worker or be with one, in bytes of records.
+/// What may wait for a worker or be with one, in bytes.
 const MAX_WAITING_BYTES: usize = 32 << 20;
 /// How long the end waits for the last commit and for the group to be left.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,6 +34,8 @@ pub(crate) struct Records {
     records: Vec<(i64, Option<usize>)>,
     count: usize,
     bytes: Bytes,
+    /// What it has of the memory that may wait.
+    held: usize,
     /// When the first was produced.
     produced: Option<SystemTime>,
 }
@@ -41,8 +44,9 @@ pub(crate) struct Records {
 pub(crate) struct Topics {
     shared: Arc<Shared>,
     received: Mutex<Receiver<Records>>,
-    /// How the polling ended.
-    ended: Mutex<Receiver<Result<(), String>>>,
+    /// The polling has ended.
+    told: Mutex<Receiver<Result<(), String>>>,
+    ended: OnceLock<Result<(), String>>,
 }
 
 /// What the workers share with the thread that polls.
@@ -105,10 +109,10 @@ impl Topics {
         });
         // Bounded by the bytes that wait.
         let (sender, received) = channel();
-        let (told, ended) = channel();
+        let (tell, told) = channel();
         let poller = Poller::open(config, topics, until_caught_up, shared.clone(), sender)?;
-        thread::spawn(move || told.send(poller.run()));
-        Ok(Topics { shared, received: Mutex::new(received), ended: Mutex::new(ended) })
+        thread::spawn(move || tell.send(poller.run()));
+        Ok(Topics { shared, received: Mutex::new(received), told: Mutex::new(told), ended: OnceLock::new() })
     }
 }
 
@@ -151,13 +155,13 @@ impl Feed for Topics {
 
     fn written(&self, message: &mut Records) {
         // Others may come while this one waits for its flush.
-        self.shared.release(message.bytes.len());
+        self.shared.release(take(&mut message.held));
         message.bytes = Bytes::new();
         message.records = Vec::new();
     }
 
     fn give_back(&self, message: Records, failure: &Failure) {
-        self.shared.release(message.bytes.len());
+        self.shared.release(message.held);
         // Nothing behind it can be committed any more; whoever has the partition next begins with it.
         if let Failure::ForNow(error) | Failure::ForGood(error) = failure {
             self.shared.fail(error.clone());
@@ -165,11 +169,19 @@ impl Feed for Topics {
         self.shared.settle(message.count, "returned");
     }
 
-    fn end(&self) -> Result<(), String> {
+    fn settle(&self) {
         self.shared.is_over.store(true, Ordering::Release);
-        lock(&self.ended).recv_timeout(2 * LEAVE_TIMEOUT).unwrap_or_else(|_| {
-            tracing::warn!("the group does not let go; the brokers will notice");
-            lock(&self.shared.failure).take().map_or(Ok(()), Err)
-        })
+        let told = lock(&self.told).recv_timeout(2 * LEAVE_TIMEOUT);
+        let _ = self.ended.set(told.unwrap_or_else(|error| match error {
+            RecvTimeoutError::Timeout => {
+                tracing::warn!("the group does not let go; the brokers will notice");
+                lock(&self.shared.failure).take().map_or(Ok(()), Err)
+            }
+            RecvTimeoutError::Disconnected => Err("the thread that reads from Kafka has failed".into()),
+        }));
+    }
+
+    fn end(&self) -> Result<(), String> {
+        self.ended.get().cloned().unwrap_or_else(|| Err("the group has not been left".into()))
     }
 }

@@ -92,8 +92,8 @@ impl ProducerContext for Context {
 
 /// Whether the brokers do not want an event itself, or one that came in the same batch.
 fn is_about_the_event(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode::{InvalidMessageSize, InvalidRecord, MessageSizeTooLarge};
-    matches!(code, MessageSizeTooLarge | InvalidRecord | InvalidMessageSize)
+    use RDKafkaErrorCode::{InvalidDifferentRecord, InvalidMessageSize, InvalidRecord, MessageSizeTooLarge};
+    matches!(code, MessageSizeTooLarge | InvalidRecord | InvalidDifferentRecord | InvalidMessageSize)
 }
 
 impl Reports {
@@ -201,6 +201,11 @@ impl Sink for KafkaSink {
             self.produce(&event)?;
             self.wait()?;
             let alone = std::mem::take(&mut lock(&self.reports.state).refused);
+            if self.key.is_none() && alone.iter().any(|(code, _)| *code == RDKafkaErrorCode::InvalidRecord) {
+                // What would be so for every event must not empty the source into the rejects.
+                let error = "the topic takes no record without a key (--kafka-output-key), or none of this form";
+                return Err(io::Error::other(format!("Kafka: {}: {error}", RDKafkaErrorCode::InvalidRecord)));
+            }
             alone.iter().for_each(|(code, event)| self.refuse(*code, event));
         }
         Ok(())

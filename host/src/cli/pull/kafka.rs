@@ -73,7 +73,7 @@ const DEFAULTS: [Property; 3] = [
 ];
 
 /// What the guarantees rest upon.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
     "group.id",
     "enable.auto.commit",
     "auto.commit.enable",
@@ -82,6 +82,8 @@ const OWN: [&str; 8] = [
     "enable.partition.eof",
     "offset.store.method",
     "statistics.interval.ms",
+    // librdkafka passes over a batch with a wrong checksum.
+    "check.crcs",
 ];
 
 impl Arguments {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaErrorCode;
@@ -31,6 +31,8 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a revocation waits for what is in hand, which is delivered again otherwise.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it then waits for the commit.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What librdkafka calls back.
 struct Context {
@@ -38,6 +40,8 @@ struct Context {
     shared: Arc<Shared>,
     log: Log,
     until_caught_up: bool,
+    /// To the thread that commits: to do so at once.
+    wake: Sender<()>,
     /// What could be committed has been.
     is_leaving: AtomicBool,
 }
@@ -74,7 +78,7 @@ impl ConsumerContext for Context {
                 tracing::info!(partitions = list.count(), "revoked");
                 // They may be somebody else's already: what is committed now might go backwards.
                 if !self.is_leaving.load(Ordering::Acquire) && !consumer.assignment_lost() {
-                    self.settle(consumer, list);
+                    self.settle(list);
                 }
                 self.partitions.revoke(list);
             }
@@ -82,27 +86,27 @@ impl ConsumerContext for Context {
         }
     }
 
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        match result {
-            Ok(()) => self.partitions.committed(offsets),
-            Err(error) => self.log.warn(&format!("not committed, for now: {error}")),
+    fn post_rebalance(&self, consumer: &BaseConsumer<Context>, rebalance: &Rebalance<'_>) {
+        // librdkafka keeps a partition paused that was ours before, and paused when it went.
+        if let Rebalance::Assign(list) = rebalance
+            && let Err(error) = consumer.resume(list)
+        {
+            self.failed(&error, "the partitions cannot be resumed");
         }
     }
 }
 
 impl Context {
     /// Waits for what is in hand, and commits it.
-    fn settle(&self, consumer: &BaseConsumer<Context>, list: &TopicPartitionList) {
+    fn settle(&self, list: &TopicPartitionList) {
         let deadline = Instant::now() + REVOKE_TIMEOUT;
         while !self.partitions.are_done(list) && Instant::now() < deadline && !self.shared.stop.is_cancelled() {
             std::thread::sleep(Duration::from_millis(10));
         }
-        let offsets = self.partitions.uncommitted();
-        if offsets.count() > 0 {
-            match consumer.commit(&offsets, CommitMode::Sync) {
-                Ok(()) => self.partitions.committed(&offsets),
-                Err(error) => self.log.warn(&format!("not committed: {error}")),
-            }
+        let _ = self.wake.send(());
+        let deadline = Instant::now() + COMMIT_TIMEOUT;
+        while !self.partitions.are_committed(list) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -119,12 +123,10 @@ impl Context {
 
 /// Polls.
 pub(super) struct Poller {
-    consumer: BaseConsumer<Context>,
+    consumer: Arc<BaseConsumer<Context>>,
     shared: Arc<Shared>,
     hand_over: HandOver,
     is_paused: bool,
-    /// When was committed last.
-    committed: Instant,
 }
 
 impl Poller {
@@ -135,18 +137,22 @@ impl Poller {
         shared: Arc<Shared>,
         sender: Sender<Records>,
     ) -> anyhow::Result<Poller> {
+        let (wake, woken) = channel();
         let context = Context {
             partitions: Partitions::default(),
             shared: shared.clone(),
             log: Log::new(),
             until_caught_up,
+            wake,
             is_leaving: AtomicBool::new(false),
         };
-        let consumer: BaseConsumer<Context> = create(config, context)?;
+        let consumer: Arc<BaseConsumer<Context>> = Arc::new(create(config, context)?);
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&names).context("Kafka")?;
         let hand_over = HandOver { shared: shared.clone(), sender: Some(sender), batch: None };
-        Ok(Poller { consumer, shared, hand_over, is_paused: false, committed: Instant::now() })
+        let committed = consumer.clone();
+        std::thread::spawn(move || commit(&committed, &woken));
+        Ok(Poller { consumer, shared, hand_over, is_paused: false })
     }
 
     /// Reads until it is stopped, or has read to the end, or cannot go on.
@@ -157,7 +163,6 @@ impl Poller {
             self.pause_or_resume(&context);
             let is_idle = self.poll(&context, timeout);
             timeout = if is_idle { POLL } else { Duration::ZERO };
-            self.commit_when_due(&context);
         }
         if !self.shared.stop.is_cancelled() {
             self.hand_over.send();
@@ -170,8 +175,10 @@ impl Poller {
         match self.consumer.poll(timeout) {
             Some(Ok(message)) => {
                 self.hand_over.add(&context.partitions, &message);
-                // It has just been assigned, and is not paused yet.
-                self.is_paused = false;
+                if self.is_paused {
+                    // It has just been assigned, and the others are still paused.
+                    self.pause(context);
+                }
             }
             Some(Err(KafkaError::PartitionEOF(number))) => context.partitions.ended(number),
             // The context has been told.
@@ -206,16 +213,9 @@ impl Poller {
         }
     }
 
-    fn commit_when_due(&mut self, context: &Context) {
-        if self.committed.elapsed() < COMMIT_INTERVAL {
-            return;
-        }
-        self.committed = Instant::now();
-        let offsets = context.partitions.uncommitted();
-        if offsets.count() > 0
-            && let Err(error) = self.consumer.commit(&offsets, CommitMode::Async)
-        {
-            context.log.warn(&format!("not committed, for now: {error}"));
+    fn pause(&self, context: &Context) {
+        if let Err(error) = self.consumer.assignment().and_then(|assignment| self.consumer.pause(&assignment)) {
+            context.log.warn(&error.to_string());
         }
     }
 
@@ -223,29 +223,47 @@ impl Poller {
     fn leave(mut self, context: &Context) -> Result<(), String> {
         // After that, workers get no more.
         self.hand_over.sender = None;
-        if let Err(error) = self.consumer.assignment().and_then(|assignment| self.consumer.pause(&assignment)) {
-            context.log.warn(&error.to_string());
-        }
+        self.pause(context);
         let shared = self.shared.clone();
         let is_over = || shared.is_over.load(Ordering::Acquire) || shared.in_hand.load(Ordering::Acquire) == 0;
         while !is_over() {
             // Records that come now have not been begun, and are never committed.
             self.consumer.poll(POLL);
-            self.commit_when_due(context);
         }
+        let _ = context.wake.send(());
         let deadline = Instant::now() + LEAVE_TIMEOUT;
         while context.partitions.uncommitted().count() > 0 && Instant::now() < deadline {
-            self.commit_when_due(context);
             self.consumer.poll(POLL);
         }
-        let left = context.partitions.uncommitted().count();
-        if left > 0 {
-            tracing::error!(partitions = left, "not committed; what was flushed last will be delivered again");
+        let is_committed = context.partitions.uncommitted().count() == 0;
+        if !is_committed {
+            shared.fail("Kafka: not all is committed; what was flushed last is delivered again".into());
         }
         context.is_leaving.store(true, Ordering::Release);
+        let _ = context.wake.send(());
+        // It hangs only if the commit does.
+        while is_committed && Arc::strong_count(&self.consumer) > 1 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         // Leaves the group.
         drop(self.consumer);
         lock(&self.shared.failure).take().map_or(Ok(()), Err)
+    }
+}
+
+/// Commits what has been flushed, every now and then and when it is told to. On a thread of its own, since it waits for
+/// as long as the group's coordinator cannot be reached; what librdkafka commits without waiting is confirmed to nobody.
+fn commit(consumer: &BaseConsumer<Context>, woken: &Receiver<()>) {
+    let context = consumer.context();
+    while !context.is_leaving.load(Ordering::Acquire) {
+        let _ = woken.recv_timeout(COMMIT_INTERVAL);
+        let offsets = context.partitions.uncommitted();
+        if offsets.count() > 0 {
+            match consumer.commit(&offsets, CommitMode::Sync) {
+                Ok(()) => context.partitions.committed(&offsets),
+                Err(error) => context.log.warn(&format!("not committed, for now: {error}")),
+            }
+        }
     }
 }
 
@@ -296,14 +314,15 @@ impl HandOver {
         if !partition.is_ours() {
             return;
         }
-        let count = records.len();
-        *lock(&self.shared.waiting) += bytes.len();
+        let (count, first) = (records.len(), records[0].0);
+        let held = bytes.len() + count * size_of::<(i64, Option<usize>)>();
+        *lock(&self.shared.waiting) += held;
         self.shared.in_hand.fetch_add(1, Ordering::AcqRel);
         self.shared.metrics.in_flight.inc_by(count as i64);
         self.shared.metrics.read_bytes.inc_by(bytes.len() as u64);
-        let number = partition.begin(last + 1);
+        let number = partition.begin(first, last + 1);
         let produced = produced.map(|millis| UNIX_EPOCH + Duration::from_millis(millis));
-        let records = Records { partition, number, records, count, bytes: Bytes::from(bytes), produced };
+        let records = Records { partition, number, records, count, bytes: Bytes::from(bytes), held, produced };
         if let Some(sender) = &self.sender {
             // The workers' side lives as long as the feed.
             let _ = sender.send(records);

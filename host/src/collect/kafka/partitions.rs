@@ -35,9 +35,12 @@ impl Partition {
         self.is_ours.load(Ordering::Acquire)
     }
 
-    /// Begins a batch that ends before the offset `next`; gives its number.
-    pub(super) fn begin(&self, next: i64) -> u64 {
-        lock(&self.progress).in_hand.begin(next)
+    /// Begins a batch from the offset `first` on, which ends before `next`; gives its number.
+    pub(super) fn begin(&self, first: i64, next: i64) -> u64 {
+        let mut progress = lock(&self.progress);
+        // Committed, too: a group without an offset that begins at the latest record would begin behind what is in hand.
+        progress.flushed.get_or_insert(first);
+        progress.in_hand.begin(next)
     }
 
     /// All events of a batch are safe.
@@ -49,7 +52,7 @@ impl Partition {
 
     fn uncommitted(&self) -> Option<i64> {
         let progress = lock(&self.progress);
-        progress.flushed.filter(|_| progress.flushed > progress.committed)
+        progress.flushed.filter(|_| progress.flushed != progress.committed)
     }
 }
 
@@ -83,9 +86,18 @@ impl Partitions {
 
     /// Whether nothing of these is in hand.
     pub(super) fn are_done(&self, list: &TopicPartitionList) -> bool {
+        self.all_of(list, |partition| lock(&partition.progress).in_hand.is_empty())
+    }
+
+    /// Whether everything of these that has been flushed is committed.
+    pub(super) fn are_committed(&self, list: &TopicPartitionList) -> bool {
+        self.all_of(list, |partition| partition.uncommitted().is_none())
+    }
+
+    fn all_of(&self, list: &TopicPartitionList, is_so: impl Fn(&Partition) -> bool) -> bool {
         let elements = list.elements();
         let mut found = elements.iter().filter_map(|element| self.get(element.topic(), element.partition()));
-        found.all(|partition| lock(&partition.progress).in_hand.is_empty())
+        found.all(|partition| is_so(&partition))
     }
 
     /// A partition of this number has been read to its end.
@@ -117,9 +129,8 @@ impl Partitions {
     pub(super) fn committed(&self, list: &TopicPartitionList) {
         for element in list.elements() {
             let partition = self.get(element.topic(), element.partition());
-            if let (Some(partition), Offset::Offset(offset), Ok(())) = (partition, element.offset(), element.error()) {
-                let mut progress = lock(&partition.progress);
-                progress.committed = progress.committed.max(Some(offset));
+            if let (Some(partition), Offset::Offset(offset)) = (partition, element.offset()) {
+                lock(&partition.progress).committed = Some(offset);
             }
         }
     }
@@ -145,9 +156,10 @@ mod tests {
         partitions.assign(&list(0, 0));
         partitions.assign(&list(1, 0));
         let first = partitions.get("t", 0).unwrap();
-        let numbers = [10, 20, 30].map(|next| first.begin(next));
+        let numbers = [10, 20, 30].map(|next| first.begin(next - 10, next));
+        assert_eq!(partitions.uncommitted(), list(0, 0), "where it began");
         first.flushed(numbers[1]);
-        assert_eq!(partitions.uncommitted().count(), 0, "the batch before it is in hand");
+        assert_eq!(partitions.uncommitted(), list(0, 0), "the batch before it is in hand");
         first.flushed(numbers[0]);
         assert_eq!(partitions.uncommitted(), list(0, 20));
         partitions.committed(&list(0, 20));

@@ -266,7 +266,9 @@ impl Shared {
             self.state.lock().unwrap().checks += 1;
             return Some((200, "", String::new()));
         }
-        let Some(index) = request.path.strip_suffix("/_bulk?filter_path=items.*.status,items.*.error") else {
+        let Some(index) =
+            request.path.strip_suffix("/_bulk?filter_path=items.*.status,items.*.error,items.*.failure_store")
+        else {
             return error(405, "method_not_allowed", &request.path);
         };
         let number = {

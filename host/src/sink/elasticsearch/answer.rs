@@ -10,6 +10,9 @@ const MAX_ERROR_LETTERS: usize = 500;
 /// Errors with the status of a bad document that are about the index.
 const NOT_THE_DOCUMENTS: [&str; 3] = ["index_closed_exception", "invalid_index_name_exception", "validation_exception"];
 
+/// How the reasons of an `illegal_argument_exception` begin that are about the index.
+const NOT_THEIR_ARGUMENTS: [&str; 2] = ["pipeline with id [", "no write index is defined for alias ["];
+
 /// What became of a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -38,6 +41,9 @@ struct Item {
 struct Outcome {
     status: u16,
     error: Option<Problem>,
+    /// Of data streams: `used` where a document that cannot be mapped has gone to their failure store, with a status of
+    /// success. <https://www.elastic.co/docs/manage-data/data-store/data-streams/failure-store>
+    failure_store: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -72,6 +78,9 @@ fn verdict(outcome: Outcome) -> Verdict {
         cut(if error.is_empty() { format!("status {}", outcome.status) } else { error })
     };
     match outcome.status {
+        200..=299 if outcome.failure_store.as_deref() == Some("used") => {
+            Verdict::Refused("it has gone to the data stream's failure store, where the reason is".into())
+        }
         200..=299 => Verdict::Created,
         // There is only one reason for a conflict where documents are created.
         409 => Verdict::Present,
@@ -84,7 +93,10 @@ fn verdict(outcome: Outcome) -> Verdict {
 }
 
 fn is_about_the_index(problem: &Problem) -> bool {
-    matches!(problem, Problem::Object { kind: Some(kind), .. } if NOT_THE_DOCUMENTS.contains(&kind.as_str()))
+    let Problem::Object { kind: Some(kind), reason, .. } = problem else { return false };
+    let reason = reason.as_deref().unwrap_or_default();
+    NOT_THE_DOCUMENTS.contains(&kind.as_str())
+        || kind == "illegal_argument_exception" && NOT_THEIR_ARGUMENTS.iter().any(|begin| reason.starts_with(begin))
 }
 
 /// What the body of a failed request says.
@@ -133,7 +145,11 @@ mod tests {
             {"create":{"status":400,"error":{"type":"document_parsing_exception","reason":"failed",
                 "caused_by":{"type":"illegal_argument_exception","reason":"For input\nstring"}}}},
             {"create":{"status":403,"error":"forbidden"}},
-            {"create":{"status":400,"error":{"type":"index_closed_exception","reason":"closed"}}}
+            {"create":{"status":400,"error":{"type":"index_closed_exception","reason":"closed"}}},
+            {"create":{"status":400,"error":{"type":"illegal_argument_exception",
+                "reason":"pipeline with id [p] does not exist"}}},
+            {"create":{"status":201,"failure_store":"used"}},
+            {"create":{"status":201,"failure_store":"not_enabled"}}
         ]}"#;
         let expected = [
             Verdict::Created,
@@ -145,9 +161,12 @@ mod tests {
             ),
             Verdict::Stop("forbidden".into()),
             Verdict::Stop("index_closed_exception: closed".into()),
+            Verdict::Stop("illegal_argument_exception: pipeline with id [p] does not exist".into()),
+            Verdict::Refused("it has gone to the data stream's failure store, where the reason is".into()),
+            Verdict::Created,
         ];
-        assert_eq!(verdicts(answer, 7).unwrap(), expected);
-        assert_eq!(verdicts(answer, 8).unwrap_err(), "it tells of 7 documents, and 8 were sent");
+        assert_eq!(verdicts(answer, 10).unwrap(), expected);
+        assert_eq!(verdicts(answer, 8).unwrap_err(), "it tells of 10 documents, and 8 were sent");
         assert!(verdicts(b"<html>", 1).unwrap_err().ends_with(": <html>"));
     }
 

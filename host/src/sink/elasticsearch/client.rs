@@ -44,7 +44,7 @@ const COMPLAINT_PERIOD: Duration = Duration::from_secs(30);
 /// More than the errors of all documents of a batch take.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// Without what nobody reads. Every document has a status, so that none is left out, and each keeps its place.
-const FILTER: &str = "filter_path=items.*.status,items.*.error";
+const FILTER: &str = "filter_path=items.*.status,items.*.error,items.*.failure_store";
 
 /// Where batches go, and how.
 pub(crate) struct ClientSettings {

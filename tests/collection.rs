@@ -146,9 +146,9 @@ fn forbidden_is_for_good_and_throttling_is_not() {
 fn an_object_that_takes_longer_than_the_visibility_is_delivered_once() {
     let Some(aws) = Aws::with_queue() else { return };
     aws.put("slow.log", text(0, 5).as_bytes());
-    aws.fault(r#"{"s3_delay_secs": 5, "count": 1}"#);
-    let mut first = aws.pull(&["--output", "out/a", "--visibility-timeout-secs", "2"]).spawn().unwrap();
-    let mut second = aws.pull(&["--output", "out/b", "--visibility-timeout-secs", "2"]).spawn().unwrap();
+    aws.fault(r#"{"s3_delay_secs": 10, "count": 1}"#);
+    let mut first = aws.pull(&["--output", "out/a", "--visibility-timeout-secs", "4"]).spawn().unwrap();
+    let mut second = aws.pull(&["--output", "out/b", "--visibility-timeout-secs", "4"]).spawn().unwrap();
     assert!(first.wait().unwrap().success() && second.wait().unwrap().success());
     let files = ["a", "b"].map(|name| events(&aws.path("out").join(name)).len());
     assert_eq!(files.iter().sum::<usize>(), 5, "{files:?}");

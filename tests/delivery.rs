@@ -113,6 +113,8 @@ fn two_processes_share_a_queue() {
         let (key, bytes) = object(number, RECORDS);
         aws.put(&key, &bytes);
     }
+    // So long that none has taken them all before the other has begun.
+    aws.fault(r#"{"s3_delay_secs": 0.3, "count": 60}"#);
     let start =
         |output| aws.pull(&["--workers", "1", "--event-id", "--compress", "gzip", "--output", output]).spawn().unwrap();
     for mut process in [start("out/first/"), start("out/second/")] {

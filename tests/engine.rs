@@ -21,7 +21,7 @@ fn context() -> Context {
 }
 
 fn misbehaving() -> Arc<Engine> {
-    let limits = Limits { memory_bytes: 16 << 20, call_timeout: Duration::from_millis(200) };
+    let limits = Limits { memory_bytes: 16 << 20, call_timeout: Duration::from_secs(1) };
     Engine::new(MISBEHAVING, limits).unwrap()
 }
 
